@@ -1,0 +1,97 @@
+import { PortolanError } from "../errors.ts";
+import { encodeInstance, encodeSegment, type InstanceRef } from "../instance.ts";
+import { createCell } from "../source.ts";
+import { type Backend, type Lease, type Owner, ownerText, type Snapshot } from "./backend.ts";
+import { createRecords, emptySnapshot } from "./records.ts";
+
+/**
+ * `memory:` holds the records of this very process, for `agent` on a single machine. Nothing expires, since
+ * whoever could read a record dies together with its owner.
+ */
+export async function openMemory(): Promise<Backend> {
+  const records = createRecords();
+  const leases = new Map<string, Owner>();
+  const observers = new Set<() => void>();
+  const changed = () => {
+    for (const observer of [...observers]) observer();
+  };
+
+  return {
+    title: "memory:",
+    capabilities: { expiry: "none" },
+
+    observe(interest) {
+      const cell = createCell<Snapshot>();
+      let wanted = interest;
+      let last = emptySnapshot;
+      const publish = () => {
+        last = records.snapshot(last, wanted);
+        cell.set(last);
+      };
+      observers.add(publish);
+      publish();
+      return {
+        current: cell.current,
+        subscribe: cell.subscribe,
+        refresh: publish,
+        want(next) {
+          wanted = next;
+          publish();
+        },
+        close: async () => void observers.delete(publish),
+      };
+    },
+
+    lease: (owner, ttl): Lease => {
+      const key = (ref: InstanceRef) => `${encodeSegment(ref.service)}/${encodeSegment(ref.id)}`;
+      const mine = ownerText(owner);
+      const assertOwned = (ref: InstanceRef) => {
+        const other = records.get(key(ref))?.owner;
+        if (other !== undefined && other !== mine) {
+          throw new PortolanError("NOT_OWNER", `record ${ref.id} belongs to ${other}; it was left alone`);
+        }
+      };
+      return {
+        async renew() {
+          const holder = leases.get(owner.node);
+          if (holder && holder.engine !== owner.engine) {
+            throw new PortolanError("NODE_TAKEN", `node ${owner.node} belongs to ${ownerText(holder)}`);
+          }
+          leases.set(owner.node, owner);
+          return { ttl, fresh: holder?.run !== owner.run };
+        },
+        async register(instance, signal) {
+          assertLive(signal);
+          assertOwned(instance);
+          records.put(key(instance), encodeInstance(instance));
+          changed();
+          return { leftOut: [] };
+        },
+        async deregister(ref, signal) {
+          assertLive(signal);
+          assertOwned(ref);
+          records.delete(key(ref));
+          changed();
+        },
+        async owned(signal) {
+          assertLive(signal);
+          return [...records.keys()]
+            .flatMap((name) => records.get(name) ?? [])
+            .filter((i) => i.owner === mine);
+        },
+        async release() {
+          for (const name of [...records.keys()]) if (records.get(name)?.owner === mine) records.delete(name);
+          leases.delete(owner.node);
+          changed();
+        },
+      };
+    },
+
+    // The records outlive a closed connection, as in every backend.
+    close: async () => {},
+  };
+}
+
+function assertLive(signal: AbortSignal): void {
+  if (signal.aborted) throw new PortolanError("ABORTED", "cancelled");
+}

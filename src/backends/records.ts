@@ -1,0 +1,105 @@
+import { compare, decodeInstance, encodeSegment, type Instance } from "../instance.ts";
+import type { Interest, Snapshot } from "./backend.ts";
+
+/**
+ * The records of a tree-shaped store as last read: key to text. Builds snapshots that share whatever did
+ * not change, and sets unreadable records aside so that they never hide their siblings.
+ */
+export interface Records {
+  /** Sets the text under a key. The same text as before changes nothing. */
+  put(key: string, text: string): void;
+  delete(key: string): void;
+  /** Makes `entries` all there is. */
+  replace(entries: Iterable<readonly [key: string, text: string]>): void;
+  keys(): IterableIterator<string>;
+  get(key: string): Instance | undefined;
+  /**
+   * The snapshot of the wanted and visible records, complete whatever the interest. Shares with `previous`
+   * whatever is equal; is `previous` when all is.
+   */
+  snapshot(previous: Snapshot, interest: Interest, visible?: (instance: Instance) => boolean): Snapshot;
+}
+
+/** The snapshot to begin with: nothing there. */
+export const emptySnapshot: Snapshot = { services: new Map(), complete: true, invalid: new Map() };
+
+/** An empty set of records. A key that ends in another segment than its record's own id is unreadable. */
+export function createRecords(): Records {
+  const held = new Map<string, { text: string; instance?: Instance; error?: string }>();
+
+  const put = (key: string, text: string) => {
+    if (held.get(key)?.text === text) return;
+    try {
+      const instance = decodeInstance(text, key);
+      const expected = `${encodeSegment(instance.service)}/${encodeSegment(instance.id)}`;
+      if (!key.replace(/\.json$/, "").endsWith(expected)) {
+        held.set(key, { text, error: `${key}: the record says it is ${expected}` });
+      } else {
+        held.set(key, { text, instance });
+      }
+    } catch (error) {
+      held.set(key, { text, error: error instanceof Error ? error.message : String(error) });
+    }
+  };
+
+  return {
+    put,
+    delete: (key) => void held.delete(key),
+    replace(entries) {
+      const seen = new Set<string>();
+      for (const [key, text] of entries) {
+        seen.add(key);
+        put(key, text);
+      }
+      for (const key of held.keys()) if (!seen.has(key)) held.delete(key);
+    },
+    keys: () => held.keys(),
+    get: (key) => held.get(key)?.instance,
+    snapshot(previous, interest, visible = () => true) {
+      const byService = new Map<string, Instance[]>();
+      const invalid = new Map<string, string>();
+      for (const [key, { instance, error }] of held) {
+        if (error !== undefined) invalid.set(key, error);
+        if (!instance || !wanted(interest, instance.service) || !visible(instance)) continue;
+        const list = byService.get(instance.service);
+        if (list) list.push(instance);
+        else byService.set(instance.service, [instance]);
+      }
+      return shareSnapshot(previous, { services: inOrder(byService), complete: true, invalid });
+    },
+  };
+}
+
+/** True when the interest covers the service. */
+export function wanted(interest: Interest, service: string): boolean {
+  return interest.services === "all" || interest.services.has(service);
+}
+
+/** The same services with names and ids in order. */
+export function inOrder(
+  services: Iterable<readonly [string, readonly Instance[]]>,
+): Map<string, readonly Instance[]> {
+  const sorted = [...services].sort(([a], [b]) => compare(a, b));
+  return new Map(sorted.map(([name, list]) => [name, [...list].sort((a, b) => compare(a.id, b.id))]));
+}
+
+/** `next`, with every list and map that holds the same instances replaced by the one of `previous`. */
+export function shareSnapshot(previous: Snapshot, next: Snapshot): Snapshot {
+  let same = previous.services.size === next.services.size && previous.complete === next.complete;
+  const services = new Map<string, readonly Instance[]>();
+  for (const [name, list] of next.services) {
+    const before = previous.services.get(name);
+    const unchanged = before?.length === list.length && list.every((instance, at) => instance === before[at]);
+    if (!unchanged) same = false;
+    services.set(name, unchanged && before ? before : list);
+  }
+  const sameInvalid =
+    previous.invalid.size === next.invalid.size &&
+    [...next.invalid].every(([key, reason]) => previous.invalid.get(key) === reason);
+  if (same && sameInvalid) return previous;
+  return {
+    services: same ? previous.services : services,
+    complete: next.complete,
+    invalid: sameInvalid ? previous.invalid : next.invalid,
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * The only file that reads a clock or sets a timer. Time is monotonic: a jump of the wall clock changes
+ * nothing (invariant B2).
+ */
+
+/** Milliseconds on a monotonic clock with an arbitrary zero. */
+export function monotonic(): number {
+  return performance.now();
+}
+
+/** Resolves after `ms`, or at once when `signal` is aborted; never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Calls `action` once after `ms`; the returned function cancels it. Does not keep the process alive. */
+export function after(ms: number, action: () => void): () => void {
+  const timer = setTimeout(action, ms);
+  timer.unref();
+  return () => clearTimeout(timer);
+}
+
+/** A signal that aborts after `ms`, or together with any of `signals`. */
+export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortSignal {
+  return AbortSignal.any([AbortSignal.timeout(ms), ...signals]);
+}
+
+/**
+ * Settles as `work` does, but rejects with `late()` once `signal` aborts: for clients that neither take an
+ * abort signal nor time out by themselves. The work itself may go on; its outcome is then ignored.
+ */
+export function before<T>(signal: AbortSignal, work: Promise<T>, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const expire = () => reject(late());
+    if (signal.aborted) expire();
+    signal.addEventListener("abort", expire, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", expire));
+  });
+}
+
+/** Full-jitter backoff in ms: a random wait between 0 and `base * 2^attempt`, at most `cap`. */
+export function backoff(attempt: number, base = 100, cap = 10_000): number {
+  return Math.random() * Math.min(cap, base * 2 ** Math.min(attempt, 30));
+}
