@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /**
  * The only file that reads a clock or sets a timer. Time is monotonic: a jump of the wall clock changes
  * nothing (invariant B2).
@@ -12,6 +14,7 @@ export function monotonic(): number {
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
+    if (signal) setMaxListeners(0, signal);
     const done = () => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", done);
@@ -29,9 +32,27 @@ export function after(ms: number, action: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** A signal that aborts after `ms`, or together with any of `signals`. */
+/**
+ * A signal that aborts after `ms`, or together with any of `signals`. Holds on to them for `ms` at most:
+ * `AbortSignal.any` would leave a trace of every call on a signal that lives as long as the process.
+ */
 export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortSignal {
-  return AbortSignal.any([AbortSignal.timeout(ms), ...signals]);
+  const own = new AbortController();
+  const settle = (reason: unknown) => {
+    clearTimeout(timer);
+    for (const signal of signals) signal.removeEventListener("abort", forward);
+    own.abort(reason);
+  };
+  const forward = (event: Event) => settle((event.target as AbortSignal).reason);
+  const timer = setTimeout(() => settle(new DOMException(`no answer within ${ms} ms`, "TimeoutError")), ms);
+  timer.unref();
+  for (const signal of signals) {
+    if (signal.aborted) settle(signal.reason);
+    // Many calls at once share one signal; that is no leak.
+    setMaxListeners(0, signal);
+    signal.addEventListener("abort", forward, { once: true });
+  }
+  return own.signal;
 }
 
 /**
@@ -42,6 +63,7 @@ export function before<T>(signal: AbortSignal, work: Promise<T>, late: () => Err
   return new Promise((resolve, reject) => {
     const expire = () => reject(late());
     if (signal.aborted) expire();
+    setMaxListeners(0, signal);
     signal.addEventListener("abort", expire, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", expire));
   });

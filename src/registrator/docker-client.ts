@@ -1,0 +1,212 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import Docker, { type ContainerInfo, type ContainerInspectInfo } from "dockerode";
+import { deadline } from "../clock.ts";
+import { PortolanError } from "../errors.ts";
+
+/** The newest API version that this code was written for; an older daemon's own is used instead. */
+const newestApi = "1.51";
+
+/** ms that Docker may take for one answer. */
+const patience = 10_000;
+
+/** A daemon that has answered: its identity, and the few calls that registration needs. All are GETs. */
+export interface DockerClient {
+  /** Docker's own id, stable across restarts. */
+  readonly engine: string;
+  /** The daemon's host name. */
+  readonly hostname: string;
+  readonly apiVersion: string;
+  /** Unix seconds on the daemon's clock when it was asked. */
+  readonly now: number;
+  list(signal: AbortSignal): Promise<readonly ContainerInfo[]>;
+  /** Undefined when there is no such container. */
+  inspect(id: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined>;
+  /** Container and network events since the given Unix seconds, then live; one parsed event at a time. */
+  events(since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
+}
+
+/** The part of an event that matters. */
+export interface DockerEvent {
+  readonly type: string;
+  /** E.g. `start`, `kill`, `die`, `health_status: healthy`. */
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Unix seconds on the daemon's clock. */
+  readonly time: number;
+}
+
+/**
+ * Asks the daemon who it is and agrees on an API version: the daemon's own, or ours when it is newer.
+ * Rejects with DOCKER_UNREACHABLE or DOCKER_DENIED.
+ */
+export async function connectDocker(
+  url: string,
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+): Promise<DockerClient> {
+  const address = dockerAddress(url, env);
+  const version = await call(url, signal, (options) => ask<Version>(new Docker(address), "version", options));
+  if (newer(version.MinAPIVersion ?? "0", newestApi)) {
+    throw new PortolanError(
+      "DOCKER_DENIED",
+      `Docker at ${url} speaks API ${version.MinAPIVersion} or newer, this Portolan at most ${newestApi}; update Portolan`,
+    );
+  }
+  const apiVersion = newer(version.ApiVersion, newestApi) ? newestApi : version.ApiVersion;
+  const docker = new Docker({ ...address, version: `v${apiVersion}` });
+  const info = await call(url, signal, (options) => ask<Info>(docker, "info", options));
+  const { ID: engine, Name: hostname, SystemTime: time } = info;
+  if (!engine || !hostname) {
+    throw new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url} does not tell its id (/info)`);
+  }
+  const filters = JSON.stringify({ type: ["container", "network"] });
+
+  return {
+    engine,
+    hostname,
+    apiVersion,
+    now: time === undefined ? 0 : Date.parse(time) / 1000,
+    list: (outer) => call(url, outer, (options) => docker.listContainers(options)),
+    inspect: (id, outer) =>
+      call(url, outer, (options) => docker.getContainer(id).inspect(options as object)).catch((error: unknown) => {
+        if (statusOf(error) === 404) return undefined;
+        throw error;
+      }),
+    async events(since, outer) {
+      // The stream may be silent for days, so the deadline holds for its start only.
+      const ending = new AbortController();
+      outer.addEventListener("abort", () => ending.abort(), { once: true });
+      const stream = await call(url, outer, (options) => {
+        options.abortSignal.addEventListener("abort", () => ending.abort(), { once: true });
+        return docker.getEvents({ filters, since, abortSignal: ending.signal });
+      });
+      return parseEvents(stream as unknown as AsyncIterable<Buffer>);
+    },
+  };
+}
+
+interface Version {
+  readonly ApiVersion: string;
+  readonly MinAPIVersion?: string;
+}
+interface Info {
+  readonly ID?: string;
+  readonly Name?: string;
+  readonly SystemTime?: string;
+}
+
+/** Both calls take an abort signal, which their published types leave out. */
+function ask<T>(docker: Docker, what: "version" | "info", options: { abortSignal: AbortSignal }): Promise<T> {
+  return (docker[what] as unknown as (options: object) => Promise<T>).call(docker, options);
+}
+
+/**
+ * One call with a deadline. The client gets a signal of its own with nothing attached, because it prints
+ * every request with all that hangs on it (docker-modem inspects its options even when debugging is off).
+ */
+async function call<T>(
+  url: string,
+  outer: AbortSignal,
+  work: (options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  const own = new AbortController();
+  const limit = deadline(patience, outer);
+  const expire = () => own.abort();
+  limit.addEventListener("abort", expire, { once: true });
+  try {
+    limit.throwIfAborted();
+    return await work({ abortSignal: own.signal });
+  } catch (cause) {
+    throw dockerError(url, cause, outer);
+  } finally {
+    limit.removeEventListener("abort", expire);
+  }
+}
+
+function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanError {
+  if (outer.aborted) return new PortolanError("ABORTED", "cancelled", { cause });
+  const status = statusOf(cause);
+  const message = cause instanceof Error ? cause.message.trim() : String(cause);
+  if (status === 401 || status === 403 || (cause as { code?: unknown })?.code === "EACCES") {
+    const way = "give this user the right to read the socket, e.g. by its group";
+    return new PortolanError("DOCKER_DENIED", `Docker at ${url}: ${message}; ${way}`, { cause });
+  }
+  const late = own(cause) ? `no answer within ${patience / 1000} s` : message;
+  return new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url}: ${late}`, { cause });
+}
+
+function own(cause: unknown): boolean {
+  return cause instanceof Error && (cause.name === "AbortError" || cause.name === "TimeoutError");
+}
+
+function statusOf(error: unknown): number | undefined {
+  const source = error instanceof PortolanError ? error.cause : error;
+  const status = (source as { statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === "number" ? status : undefined;
+}
+
+/** Frames the stream by lines: a chunk may hold several events, or a part of one. */
+async function* parseEvents(stream: AsyncIterable<Buffer>): AsyncIterable<DockerEvent> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      const event = parseEvent(rest.subarray(0, end).toString("utf8"));
+      rest = rest.subarray(end + 1);
+      if (event) yield event;
+    }
+  }
+}
+
+/** Reads `Type`, `Action` and `Actor` only: the older `status`, `id` and `from` are gone from API 1.52 on. */
+function parseEvent(line: string): DockerEvent | undefined {
+  if (line.trim() === "") return undefined;
+  const event = JSON.parse(line) as {
+    Type?: string;
+    Action?: string;
+    Actor?: { ID?: string; Attributes?: Record<string, string> };
+    time?: number;
+    timeNano?: number;
+  };
+  return {
+    type: event.Type ?? "",
+    action: event.Action ?? "",
+    id: event.Actor?.ID ?? "",
+    attributes: event.Actor?.Attributes ?? {},
+    time: event.timeNano !== undefined ? event.timeNano / 1e9 : (event.time ?? 0),
+  };
+}
+
+/** Splits a Docker URL (`unix://`, `tcp://`, `http://`, `https://`) into what the client takes. */
+function dockerAddress(
+  url: string,
+  env: Readonly<Record<string, string | undefined>>,
+): { socketPath: string } | { host: string; port: number; protocol: "http" | "https" } {
+  const unix = /^unix:\/\/(\/.+)$/.exec(url);
+  if (unix?.[1]) return { socketPath: unix[1] };
+  const tcp = /^(tcp|http|https):\/\/(\[[^\]]+\]|[^:/]+):(\d+)\/?$/.exec(url);
+  if (!tcp?.[2] || !tcp[3]) {
+    throw new PortolanError(
+      "USAGE",
+      `Docker URL "${url}": not understood; write unix:///var/run/docker.sock or tcp://host:2376`,
+    );
+  }
+  const secure = tcp[1] === "https" || Boolean(env.DOCKER_TLS_VERIFY);
+  const folder = env.DOCKER_CERT_PATH;
+  const read = (name: string) => (folder === undefined ? undefined : readFileSync(join(folder, name)));
+  return {
+    host: tcp[2],
+    port: Number(tcp[3]),
+    protocol: secure ? "https" : "http",
+    ...(secure && folder !== undefined && { ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") }),
+  };
+}
+
+/** True when API version `a` is newer than `b`. */
+function newer(a: string, b: string): boolean {
+  const [majorA = 0, minorA = 0] = a.split(".").map(Number);
+  const [majorB = 0, minorB = 0] = b.split(".").map(Number);
+  return majorA > majorB || (majorA === majorB && minorA > minorB);
+}

@@ -1,0 +1,61 @@
+import type { Log } from "../log.ts";
+import type { Problem } from "../source.ts";
+import type { AddressPolicy } from "./address.ts";
+import type { Remark } from "./desired.ts";
+
+/** Tells each thing once when it arises, and again only after it had gone. */
+export interface Reporter {
+  docker(problem: Problem | undefined, known: boolean): void;
+  hostAddress(address: AddressPolicy["hostAddress"]): void;
+  remarks(remarks: readonly Remark[]): void;
+  /** The remarks of now. */
+  current(): readonly Remark[];
+  /** What stands in the way of being in sync, in sentences. */
+  standing(): readonly string[];
+}
+
+/** A reporter that has told nothing yet. */
+export function createReporter(log: Log): Reporter {
+  let told = new Set<string>();
+  let remarks: readonly Remark[] = [];
+  let dockerProblem: string | undefined;
+  let connected = false;
+  let address: string | undefined;
+
+  return {
+    docker(problem, known) {
+      const message = problem?.error.message;
+      if (message !== undefined && message !== dockerProblem) {
+        log.error({ err: problem?.error }, "Docker is not reached; what is registered stays as it is");
+      }
+      if (message === undefined && known && (dockerProblem !== undefined || !connected)) {
+        log.info({}, "Docker is watched");
+        connected = true;
+      }
+      dockerProblem = message;
+    },
+    hostAddress(next) {
+      const unknown = typeof next === "string" ? undefined : next.unknown;
+      if (unknown !== undefined && unknown !== address) {
+        log.error({ code: "HOST_ADDRESS" }, `the host's address is not known: ${unknown}`);
+      }
+      address = unknown;
+    },
+    remarks(next) {
+      remarks = next;
+      const seen = new Set<string>();
+      for (const remark of next) {
+        const key = JSON.stringify(remark);
+        seen.add(key);
+        if (told.has(key)) continue;
+        const { container, port, reason } = remark;
+        const fields = { container, ...(port !== undefined && { port }) };
+        if (remark.kind === "mistake") log.warn({ ...fields, code: "LABEL" }, reason);
+        else log.info(fields, `not registered: ${reason}`);
+      }
+      told = seen;
+    },
+    current: () => remarks,
+    standing: () => (address === undefined ? [] : [`the host's address is not known: ${address}`]),
+  };
+}
