@@ -11,3 +11,33 @@ export interface Daemon {
   /** Finishes the work in hand and ends. */
   stop(): Promise<void>;
 }
+
+/** Lets others wait for the moment at which nothing is in the way any more. */
+export interface Readiness {
+  /** Says that the answer of `notReady` may have changed. */
+  changed(): void;
+  synced(signal: AbortSignal): Promise<void>;
+}
+
+/** A readiness that asks `notReady` after each change. */
+export function createReadiness(notReady: () => readonly string[]): Readiness {
+  const waiting = new Set<() => void>();
+  return {
+    changed() {
+      for (const look of [...waiting]) look();
+    },
+    synced: (signal) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (signal.aborted) reject(signal.reason);
+          else if (notReady().length > 0) return;
+          else resolve();
+          waiting.delete(look);
+          signal.removeEventListener("abort", look);
+        };
+        waiting.add(look);
+        signal.addEventListener("abort", look, { once: true });
+        look();
+      }),
+  };
+}

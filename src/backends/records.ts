@@ -32,7 +32,8 @@ export function createRecords(): Records {
     try {
       const instance = decodeInstance(text, key);
       const expected = `${encodeSegment(instance.service)}/${encodeSegment(instance.id)}`;
-      if (!key.replace(/\.json$/, "").endsWith(expected)) {
+      const at = `/${key}`;
+      if (!at.endsWith(`/${expected}`) && !at.endsWith(`/${expected}.json`)) {
         held.set(key, { text, error: `${key}: the record says it is ${expected}` });
       } else {
         held.set(key, { text, instance });

@@ -34,7 +34,9 @@ export function endpointsOf(container: Container, port: ContainerPort, policy: A
     return [{ address: policy.hostAddress, port: port.port }];
   }
   if (port.bindings.length === 0) {
-    return { none: "the port is not published; publish it with -p or register container addresses with --internal" };
+    return {
+      none: "the port is not published; publish it with -p or register container addresses with --internal",
+    };
   }
   const endpoints = new Map<string, Endpoint>();
   for (const binding of port.bindings) {
@@ -50,7 +52,8 @@ export function endpointsOf(container: Container, port: ContainerPort, policy: A
 /** The container's address on the network that the rule names: the given one, else its mode's, else the first. */
 function containerAddress(container: Container, wanted: string | undefined): string | { none: string } {
   const named = wanted ?? defaultNetwork(container);
-  const network = named === undefined ? container.networks[0] : container.networks.find(({ name }) => name === named);
+  const network =
+    named === undefined ? container.networks[0] : container.networks.find(({ name }) => name === named);
   if (!network) {
     const has = container.networks.map(({ name }) => name).join(", ") || "none";
     return { none: `the container is not on network ${wanted ?? container.networkMode}; it is on: ${has}` };

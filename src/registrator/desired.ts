@@ -192,7 +192,12 @@ function stateOf(container: Container): State {
 }
 
 /** The given names, or the default one; with several ports and no port-specific name, `-<port>` is appended. */
-function namesOf(container: Container, port: ContainerPort, labels: Labels, several: boolean): readonly string[] {
+function namesOf(
+  container: Container,
+  port: ContainerPort,
+  labels: Labels,
+  several: boolean,
+): readonly string[] {
   const specific = splitList(labels.specific("name")?.value ?? "");
   if (specific.length > 0) return [...new Set(specific)];
   const general = splitList(labels.get("name")?.value ?? "");

@@ -70,10 +70,12 @@ export async function connectDocker(
     now: time === undefined ? 0 : Date.parse(time) / 1000,
     list: (outer) => call(url, outer, (options) => docker.listContainers(options)),
     inspect: (id, outer) =>
-      call(url, outer, (options) => docker.getContainer(id).inspect(options as object)).catch((error: unknown) => {
-        if (statusOf(error) === 404) return undefined;
-        throw error;
-      }),
+      call(url, outer, (options) => docker.getContainer(id).inspect(options as object)).catch(
+        (error: unknown) => {
+          if (statusOf(error) === 404) return undefined;
+          throw error;
+        },
+      ),
     async events(since, outer) {
       // The stream may be silent for days, so the deadline holds for its start only.
       const ending = new AbortController();
@@ -200,7 +202,8 @@ function dockerAddress(
     host: tcp[2],
     port: Number(tcp[3]),
     protocol: secure ? "https" : "http",
-    ...(secure && folder !== undefined && { ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") }),
+    ...(secure &&
+      folder !== undefined && { ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") }),
   };
 }
 

@@ -129,7 +129,10 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
         await list();
         const waiting = new AbortController();
         relist = () => waiting.abort();
-        await pause(options.resync * (0.9 + Math.random() * 0.2), deadline(options.resync * 2, signal, waiting.signal));
+        await pause(
+          options.resync * (0.9 + Math.random() * 0.2),
+          deadline(options.resync * 2, signal, waiting.signal),
+        );
         signal.throwIfAborted();
       }
     })();
@@ -137,7 +140,9 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
       await Promise.race([
         reading,
         relisting,
-        new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+        new Promise<never>((_resolve, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason)),
+        ),
       ]);
     } finally {
       ending.abort();
@@ -242,7 +247,9 @@ function sortAndShare(
   });
   const same = previous?.size === entries.length && entries.every(([id, c]) => previous.get(id) === c);
   if (previous && same) return previous;
-  entries.sort(([idA, a], [idB, b]) => (a.created < b.created ? -1 : a.created > b.created ? 1 : idA < idB ? -1 : 1));
+  entries.sort(([idA, a], [idB, b]) =>
+    a.created < b.created ? -1 : a.created > b.created ? 1 : idA < idB ? -1 : 1,
+  );
   return new Map(entries);
 }
 

@@ -18,7 +18,8 @@ export function hostAddress(
   if (rule === undefined) {
     const name = defaultInterface();
     const address = name === undefined ? undefined : addressOf(name);
-    if (address === undefined) return { unknown: "this host has no default route; give its address with --ip" };
+    if (address === undefined)
+      return { unknown: "this host has no default route; give its address with --ip" };
     // Inside a bridged container the default route leads to the bridge, not to where others come from.
     const inside = [...engine.containers.values()].some(({ networks }) =>
       networks.some(({ ipv4, ipv6 }) => ipv4 === address || ipv6 === address),
@@ -37,7 +38,9 @@ export function hostAddress(
       return addressIn(value, rule) ?? { unknown: `--ip ${rule}: no interface has an address in ${value}` };
     case "env": {
       const address = env[value] ?? "";
-      return isIP(address) !== 0 ? address : { unknown: `--ip ${rule}: ${value}="${address}" is not an IP address` };
+      return isIP(address) !== 0
+        ? address
+        : { unknown: `--ip ${rule}: ${value}="${address}" is not an IP address` };
     }
     default:
       throw new PortolanError(
@@ -49,7 +52,9 @@ export function hostAddress(
 
 /** IPv4 first; never a link-local address, which other hosts cannot use. */
 function addressOf(name: string): string | undefined {
-  const found = (networkInterfaces()[name] ?? []).filter(({ address }) => !/^(169\.254\.|fe80:)/i.test(address));
+  const found = (networkInterfaces()[name] ?? []).filter(
+    ({ address }) => !/^(169\.254\.|fe80:)/i.test(address),
+  );
   return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address;
 }
 
@@ -80,7 +85,10 @@ function defaultInterface(): string | undefined {
 
 function table(path: string): string[][] {
   try {
-    return readFileSync(path, "utf8").split("\n").filter(Boolean).map((line) => line.trim().split(/\s+/));
+    return readFileSync(path, "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => line.trim().split(/\s+/));
   } catch {
     return [];
   }

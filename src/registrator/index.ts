@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Backend, Owner } from "../backends/backend.ts";
-import type { Daemon } from "../daemon.ts";
+import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Log } from "../log.ts";
 import { desired } from "./desired.ts";
 import { type Engine, observeDocker } from "./docker.ts";
@@ -25,7 +25,6 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   const { settings, env, log } = options;
   const run = randomUUID();
   const report = createReporter(log);
-  const waiting = new Set<() => void>();
 
   const docker = observeDocker({
     url: options.docker,
@@ -58,27 +57,36 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     return last.wish;
   };
 
-  const changed = () => {
-    for (const look of [...waiting]) look();
-  };
   const reconcilers = options.backends.map((backend) =>
-    reconcile({ backend, wish, ttlSeconds: settings.ttlSeconds, resync: settings.resync, log, changed }),
+    reconcile({
+      backend,
+      wish,
+      ttlSeconds: settings.ttlSeconds,
+      resync: settings.resync,
+      log,
+      changed: () => readiness.changed(),
+    }),
   );
   docker.subscribe(() => {
     const { problem, known } = docker.current();
     report.docker(problem, known);
     if (known) for (const reconciler of reconcilers) reconciler.nudge();
-    changed();
+    readiness.changed();
   });
 
   const notReady = () => {
     const { known, problem } = docker.current();
     return [
-      ...(problem ? [problem.error.message] : known ? [] : [`Docker at ${options.docker} has not answered yet`]),
+      ...(problem
+        ? [problem.error.message]
+        : known
+          ? []
+          : [`Docker at ${options.docker} has not answered yet`]),
       ...(known ? report.standing() : []),
       ...reconcilers.flatMap((reconciler) => reconciler.notReady() ?? []),
     ];
   };
+  const readiness = createReadiness(notReady);
 
   return {
     notReady,
@@ -86,25 +94,19 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       const observed = docker.current();
       const engine = observed.known ? observed.value : undefined;
       return {
-        docker: { url: options.docker, id: engine?.id, apiVersion: engine?.apiVersion, problem: observed.problem?.error.message },
+        docker: {
+          url: options.docker,
+          id: engine?.id,
+          apiVersion: engine?.apiVersion,
+          problem: observed.problem?.error.message,
+        },
         node: last?.wish.owner.node,
         instances: last?.wish.instances ?? [],
         remarks: report.current(),
         backends: reconcilers.map((reconciler) => reconciler.status()),
       };
     },
-    synced: (signal) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (signal.aborted) reject(signal.reason);
-          else if (notReady().length > 0) return;
-          else resolve();
-          waiting.delete(look);
-        };
-        waiting.add(look);
-        signal.addEventListener("abort", look, { once: true });
-        look();
-      }),
+    synced: readiness.synced,
     refresh() {
       docker.refresh();
       for (const reconciler of reconcilers) reconciler.refresh();

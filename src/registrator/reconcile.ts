@@ -1,5 +1,5 @@
 import type { Backend, Lease, Owner } from "../backends/backend.ts";
-import { after } from "../clock.ts";
+import { after, deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { encodeInstance, type Instance, refKey } from "../instance.ts";
 import type { Log } from "../log.ts";
@@ -61,7 +61,8 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     options.changed();
   };
   const failed = (error: unknown, retryIn: number) => {
-    const { code, message } = error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
+    const { code, message } =
+      error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
     const news = `${code}: ${message}`;
     const level = news === problem ? "debug" : "error";
     log[level]({ ...place, err: error, retryInMs: Math.round(retryIn) }, "backend not reached; trying again");
@@ -147,7 +148,8 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       const held = owned.get(key);
       // What the backend cannot hold must not be written again at every read.
       if (held && partial.get(key) === encodeInstance(instance)) {
-        if (encodeInstance({ ...held, meta: {} }) === encodeInstance({ ...instance, meta: {} })) owned.set(key, instance);
+        if (encodeInstance({ ...held, meta: {} }) === encodeInstance({ ...instance, meta: {} }))
+          owned.set(key, instance);
       }
     }
     actual = owned;
@@ -169,8 +171,11 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       cancelResync();
       await Promise.all([beat.stop(), writes.stop()]);
       if (onExit === "deregister" && joined && lease) {
-        await lease.release(AbortSignal.timeout(4000)).catch((error: unknown) => {
-          log.error({ ...place, err: error }, "could not deregister at exit; the records expire with the lease");
+        await lease.release(deadline(4000)).catch((error: unknown) => {
+          log.error(
+            { ...place, err: error },
+            "could not deregister at exit; the records expire with the lease",
+          );
         });
       }
     },

@@ -1,0 +1,207 @@
+import { PortolanError } from "../errors.ts";
+import type { Instance } from "../instance.ts";
+import { type Lease, type Owner, ownerText } from "./backend.ts";
+import {
+  type Entry,
+  readAgentHealth,
+  readAgentNode,
+  readAgentServices,
+  readEntries,
+  type Service,
+  writtenInstance,
+} from "./consul-answer.ts";
+import type { ConsulApi } from "./consul-api.ts";
+import {
+  heartbeatBody,
+  heartbeatCheck,
+  heartbeatName,
+  heartbeatPrefix,
+  instanceBody,
+  isAddressable,
+  maintenanceCheck,
+  stateInNotes,
+} from "./consul-body.ts";
+
+/** What is remembered of an own record. */
+interface Held {
+  readonly service: string;
+  /** True when our last write left it without maintenance: only an operator's can stand there since. */
+  readonly ready: boolean;
+}
+
+/**
+ * The lease of one host at the local agent: the TTL check of its heartbeat service.
+ *
+ * A beat is one request, and its answer also tells a run that a later one took over: the check of the earlier
+ * run is gone. A record is written with one request. The service is read before, unless our last write left it
+ * ready and it stays so: it may belong to somebody else, or be under an operator's maintenance.
+ */
+export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Lease {
+  const { node, run } = owner;
+  const mine = ownerText(owner);
+  const heartbeat = heartbeatName(node);
+  const held = new Map<string, Held>();
+  let taken = false;
+  let everTaken = false;
+
+  const assertTaken = (signal: AbortSignal) => {
+    if (signal.aborted) throw new PortolanError("ABORTED", "cancelled");
+    if (!taken) throw new PortolanError("LEASE_LOST", `the heartbeat of ${mine} is gone from Consul's agent`);
+  };
+
+  const superseded = () => {
+    taken = false;
+    return new PortolanError("SUPERSEDED", `a newer registrator of ${mine} has taken over its heartbeat`);
+  };
+
+  /** Takes the lease anew, unless it belongs to somebody who lives. */
+  const take = async (signal: AbortSignal) => {
+    const [self, local, everywhere, services] = await Promise.all([
+      // The right to read the agent is not needed for anything else.
+      api.agentSelf(signal).catch(unlessDenied),
+      api.agentHealth(heartbeat, signal),
+      api.health(heartbeat, { index: 0, consistent: false }, signal),
+      api.agentServices("portolan-node", node, signal),
+    ]);
+    // The catalog is some milliseconds behind this agent, whose own word counts for its own services.
+    const agentNode = readAgentNode(self);
+    const elsewhere = readEntries(heartbeat, everywhere.body).filter((entry) => entry.node !== agentNode);
+    for (const entry of [...elsewhere, ...readAgentHealth(local)]) {
+      if (!isBeating(entry)) continue;
+      const { service } = entry;
+      const holder = service.meta["portolan-owner"];
+      if (holder !== mine) throw new PortolanError("NODE_TAKEN", `node ${node} belongs to ${holder}`);
+      if (everTaken && service.meta["portolan-run"] !== run) throw superseded();
+    }
+    // What a dead owner of this node left on this agent would come to life with the new heartbeat.
+    const left = readAgentServices(services).filter(
+      ({ id, meta }) => id !== heartbeat && meta["portolan-node"] === node && isOthers(meta),
+    );
+    await deregisterAll(left, signal);
+    await api.register(heartbeatBody(node, mine, run, ttl), true, signal);
+    // The agent saves a TTL check's state with its beats: without one it would forget it if it restarted now,
+    // and every record would be hidden until the next.
+    await api.pass(heartbeatCheck(node, run), signal);
+    held.clear();
+    taken = true;
+    everTaken = true;
+  };
+
+  const isOthers = (meta: Service["meta"]) => meta["portolan-owner"] !== mine;
+
+  /** Own records on this agent, and whether its heartbeat is of this run. Rejects when a later run beats. */
+  const readOwn = async (signal: AbortSignal) => {
+    const services = readAgentServices(await api.agentServices("portolan-owner", mine, signal));
+    const own = services.filter(({ meta }) => !isOthers(meta));
+    const beat = own.find(({ id }) => id === heartbeat);
+    const isOurs = beat?.meta["portolan-run"] === run;
+    if (beat && !isOurs) {
+      const [now] = readAgentHealth(await api.agentHealth(heartbeat, signal));
+      if (now && isBeating(now)) throw superseded();
+    }
+    return { records: own.filter(({ id }) => id !== heartbeat), isOurs };
+  };
+
+  /** A service of ours as the agent has it. Rejects with NOT_OWNER for one of somebody else. */
+  const look = async (id: string, signal: AbortSignal): Promise<Entry | undefined> => {
+    const [found] = readAgentHealth(await api.agentHealth(id, signal));
+    if (found && isOthers(found.service.meta)) {
+      const other = found.service.meta["portolan-owner"] ?? "somebody else than Portolan";
+      throw new PortolanError("NOT_OWNER", `record ${id} belongs to ${other}; it was left alone`);
+    }
+    return found;
+  };
+
+  const deregisterAll = async (services: readonly Service[], signal: AbortSignal) => {
+    const rest = [...services];
+    const some = async () => {
+      for (let next = rest.pop(); next; next = rest.pop()) await api.deregister(next.id, signal);
+    };
+    await Promise.all(Array.from({ length: 16 }, some));
+  };
+
+  return {
+    async renew(signal) {
+      if (taken && (await api.pass(heartbeatCheck(node, run), signal))) return { ttl, fresh: false };
+      taken = false;
+      await take(signal);
+      return { ttl, fresh: true };
+    },
+
+    async register(instance, signal) {
+      assertTaken(signal);
+      assertAddressable(instance);
+      const { id, service } = instance;
+      const ready = instance.state === "ready";
+      const found = ready && held.get(id)?.ready ? undefined : await look(id, signal);
+      const maintenance = found?.checks.find((check) => check.id === maintenanceCheck(id));
+      // An operator's maintenance stays as it is. Ours is lifted in the same write, by not listing its check;
+      // every other write keeps the checks that it does not list, so that it cannot lift an operator's.
+      const ours = maintenance === undefined || stateInNotes(maintenance.notes) !== undefined;
+      const { body, leftOut } = instanceBody({ ...instance, owner: mine }, ours && !ready);
+      held.delete(id); // A write that fails may have happened.
+      await api.register(body, ours && ready && maintenance !== undefined, signal);
+      held.set(id, { service, ready });
+      return { leftOut };
+    },
+
+    async deregister({ id, service }, signal) {
+      assertTaken(signal);
+      if (!isAddressable(id)) return;
+      // Consul's ids are unique without the name: under another name it is another record of ours.
+      if ((held.get(id)?.service ?? (await look(id, signal))?.service.name) !== service) return;
+      held.delete(id);
+      await api.deregister(id, signal);
+    },
+
+    async owned(signal) {
+      assertTaken(signal);
+      const { records, isOurs } = await readOwn(signal);
+      if (!isOurs) taken = false;
+      assertTaken(signal);
+      const ids = new Set(records.map(({ id }) => id));
+      for (const id of held.keys()) if (!ids.has(id)) held.delete(id);
+      for (const { id, name } of records) if (!held.has(id)) held.set(id, { service: name, ready: false });
+      return records.flatMap(readable);
+    },
+
+    async release(signal) {
+      if (!everTaken) return;
+      const { records } = await readOwn(signal);
+      await deregisterAll(records, signal);
+      await api.deregister(heartbeat, signal);
+      taken = false;
+      everTaken = false;
+      held.clear();
+    },
+  };
+}
+
+/** True while a heartbeat service's TTL check passes and its Consul node lives. */
+function isBeating({ checks }: Entry): boolean {
+  const beats = checks.some((check) => check.id.startsWith(heartbeatPrefix) && check.passing);
+  return beats && !checks.some((check) => check.id === "serfHealth" && check.critical);
+}
+
+/** The record, or nothing when somebody made it unreadable; registering it again repairs it. */
+function readable(service: Service): Instance[] {
+  try {
+    return [writtenInstance(service)];
+  } catch {
+    return [];
+  }
+}
+
+/** Throws for what Consul would take and then neither show nor remove. */
+function assertAddressable({ id, service }: Instance): void {
+  if (isAddressable(id) && isAddressable(service) && !id.startsWith(heartbeatPrefix)) return;
+  throw new PortolanError(
+    "RECORD",
+    `instance ${id} of ${service}: Consul cannot address an empty, "." or ".." part between slashes, and ` +
+      `"${heartbeatPrefix}" begins a heartbeat's id; give it another SERVICE_ID or SERVICE_NAME`,
+  );
+}
+
+function unlessDenied(error: unknown): undefined {
+  if (!(error instanceof PortolanError && error.code === "BACKEND_DENIED")) throw error;
+}

@@ -1,0 +1,34 @@
+import { setMaxListeners } from "node:events";
+import { after, before } from "../clock.ts";
+import { PortolanError } from "../errors.ts";
+
+/** Milliseconds that a call to a store may take. */
+export const callLimit = 5_000;
+
+/**
+ * One call to a store: `work` has 5 s, and less when `signal` aborts. The signal it is given aborts in both
+ * cases. Rejects with ABORTED when it was cancelled, else with `translate` of whatever went wrong.
+ */
+export async function limited<T>(
+  signal: AbortSignal,
+  work: (over: AbortSignal) => Promise<T>,
+  translate: (error: unknown) => PortolanError,
+): Promise<T> {
+  const cancelled = () => new PortolanError("ABORTED", "cancelled", { cause: signal.reason });
+  if (signal.aborted) throw cancelled();
+  const over = new AbortController();
+  const end = () => over.abort();
+  const cancelLimit = after(callLimit, end);
+  // Many calls at once share one signal; that is no leak.
+  setMaxListeners(0, signal);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    const late = () => new Error(`no answer within ${callLimit / 1000} s`);
+    return await before(over.signal, work(over.signal), late);
+  } catch (error) {
+    throw signal.aborted ? cancelled() : translate(error);
+  } finally {
+    cancelLimit();
+    signal.removeEventListener("abort", end);
+  }
+}

@@ -1,0 +1,120 @@
+import { PortolanError } from "../errors.ts";
+import { type CommandName, commandNames } from "./command-name.ts";
+import { nearest } from "./nearest.ts";
+import { longName, type OptionName, options, optionsOf } from "./options.ts";
+import { spellOut, takesNext } from "./spell-out.ts";
+
+/** A command line, taken apart but not yet understood. */
+export interface Arguments {
+  /** Absent when only help or the version is asked for. */
+  readonly command?: CommandName;
+  readonly help: boolean;
+  readonly version: boolean;
+  /** Texts by option, in the order given. */
+  readonly flags: ReadonlyMap<OptionName, readonly string[]>;
+  readonly positionals: readonly string[];
+  /** What could not be understood, one sentence each. */
+  readonly mistakes: readonly string[];
+}
+
+const asked = { flags: new Map(), positionals: [], mistakes: [] };
+
+/** Takes a command line apart: commands, options and positionals. Rejects with USAGE for an unknown command. */
+export async function parseArguments(argv: readonly string[]): Promise<Arguments> {
+  const at = commandPosition(argv);
+  const before = argv.slice(0, at);
+  const word = argv[at];
+  if (word === undefined || word === "help") {
+    const topic = commandNames.find((name) => name === argv[at + 1]);
+    const version = before.includes("--version") || before.includes("-V");
+    const unknown = before.find((arg) => !/^(-h|-V|--help|--version)$/.test(arg));
+    if (unknown !== undefined) {
+      throw new PortolanError("USAGE", `no command after "${unknown}"; see portolan --help`);
+    }
+    return {
+      ...asked,
+      help: !version && argv.length > 0,
+      version,
+      ...(topic !== undefined && { command: topic }),
+    };
+  }
+  const command = commandNames.find((name) => name === word);
+  if (command === undefined) {
+    throw new PortolanError(
+      "USAGE",
+      `unknown command "${word}"; the nearest known one is "${nearest(word, commandNames)}"; see portolan --help`,
+    );
+  }
+  return parseOptions(command, [...before, ...argv.slice(at + 1)]);
+}
+
+const allOptions = Object.entries(options);
+
+/** Where the command stands: the first word that is neither an option nor an option's argument. */
+function commandPosition(argv: readonly string[]): number {
+  let at = 0;
+  while (at < argv.length) {
+    const arg = argv[at] ?? "";
+    if (!arg.startsWith("-")) return at;
+    at += takesNext(arg, allOptions) ? 2 : 1;
+  }
+  return at;
+}
+
+async function parseOptions(command: CommandName, argv: readonly string[]): Promise<Arguments> {
+  // Loaded late, so that `--version` and `--help` need not wait for it.
+  const { Command, Option: CommanderOption } = await import("commander");
+  const known = optionsOf(command);
+  const program = new Command(command).helpOption(false).option("-h, --help").option("-V, --version");
+  for (const [name, option] of known) {
+    const short = option.short === undefined ? "" : `-${option.short}, `;
+    const long = `--${longName(name)}`;
+    if (option.kind === "switch") {
+      program
+        .addOption(new CommanderOption(short + long))
+        .addOption(new CommanderOption(`--no-${longName(name)}`));
+    } else {
+      program.addOption(
+        new CommanderOption(`${short}${long} <text>`).argParser<string[]>((text, all = []) => [...all, text]),
+      );
+    }
+  }
+
+  const { words, mistakes } = spellOut(argv, known, command === "registrator");
+  const { operands, unknown } = program.parseOptions([...words]);
+  // commander hands back all that follows the first unknown option, so there positionals stand among options.
+  const isOption = (word: string | undefined) => word?.startsWith("-") && word !== "-" && word !== "--";
+  const strange = unknown.filter(isOption);
+  const positionals = unknown.filter((word, at) => {
+    // What follows an unknown option and is no URL will be its argument.
+    const argument = isOption(unknown[at - 1]) && !word.includes(":");
+    return !isOption(word) && word !== "--" && !argument;
+  });
+  const longNames = known.filter(([, { ignored }]) => !ignored).map(([name]) => `--${longName(name)}`);
+  for (const word of strange) {
+    const name = word.split("=")[0] ?? word;
+    const isSwitch = known.some(
+      ([option, { kind }]) => kind === "switch" && name === `--${longName(option)}`,
+    );
+    mistakes.push(
+      isSwitch
+        ? `${word}: a switch is true or false`
+        : `unknown option "${name}"; the nearest known one is ${nearest(name, longNames)}`,
+    );
+  }
+
+  const given = program.opts<Record<string, unknown>>();
+  const flags = new Map<OptionName, readonly string[]>();
+  for (const [name] of known) {
+    const texts = given[name];
+    if (texts !== undefined) flags.set(name, Array.isArray(texts) ? texts : [String(texts)]);
+  }
+  return {
+    command,
+    help: given.help === true,
+    version: given.version === true,
+    flags,
+    positionals: [...operands, ...positionals],
+    mistakes,
+  };
+}

@@ -1,0 +1,64 @@
+import { schemes } from "../backends/index.ts";
+import type { CommandName } from "./command-name.ts";
+import type { Mistake } from "./mistake.ts";
+import type { Values } from "./options.ts";
+
+/** What may stand alone on a command line. */
+interface Alone {
+  readonly backends: 0 | 1 | "many";
+  readonly names: 0 | 1;
+  /** Without a backend the command can do nothing. */
+  readonly needsBackend: boolean;
+}
+
+const alone: Readonly<Record<CommandName, Alone>> = {
+  registrator: { backends: "many", names: 0, needsBackend: true },
+  templater: { backends: 1, names: 0, needsBackend: true },
+  agent: { backends: 1, names: 0, needsBackend: false },
+  services: { backends: 1, names: 1, needsBackend: true },
+  render: { backends: 1, names: 0, needsBackend: true },
+  check: { backends: 0, names: 0, needsBackend: false },
+};
+
+/** The words that stand alone, told apart. */
+export interface Positionals {
+  readonly backends: readonly string[];
+  readonly names: readonly string[];
+  readonly mistakes: readonly Mistake[];
+}
+
+/** Tells backend URLs from names by their scheme. */
+export function sortPositionals(command: CommandName, words: readonly string[]): Positionals {
+  const accepts = alone[command];
+  const isUrl = (word: string) =>
+    accepts.backends !== 0 &&
+    (word.includes("://") || schemes.some((scheme) => word.startsWith(`${scheme}:`)));
+  const backends = words.filter(isUrl);
+  const others = words.filter((word) => !isUrl(word));
+  const names = others.slice(0, accepts.names);
+  const mistakes = others.slice(accepts.names).map((word): Mistake => {
+    const why = accepts.backends === 0 ? "" : `; a backend is written as a URL: ${examples}`;
+    return { code: "USAGE", text: `unexpected argument "${word}"${why}` };
+  });
+  return { backends, names, mistakes };
+}
+
+/** What is wrong with the backends that a command was given in the end. */
+export function backendMistakes(command: CommandName, { backend, snapshot }: Values): readonly Mistake[] {
+  const { backends, needsBackend } = alone[command];
+  if (backend.length === 0) {
+    if (!needsBackend || snapshot !== undefined) return [];
+    const text = `no backend; give one, e.g. \`portolan ${command} consul://127.0.0.1:8500\`, or set --backend, PORTOLAN_BACKEND or backend: in portolan.yaml`;
+    return [{ code: "USAGE", text }];
+  }
+  if (backends === 1 && backend.length > 1) {
+    return [{ code: "USAGE", text: `${command} takes one backend, and ${backend.length} are given` }];
+  }
+  if (command !== "agent" && command !== "check" && backend.some((url) => url.startsWith("memory:"))) {
+    const text = `memory: lives inside one process, so ${command} cannot share it; use \`portolan agent\`, or a folder: file:///var/lib/portolan/registry`;
+    return [{ code: "BACKEND_URL", text }];
+  }
+  return [];
+}
+
+const examples = "consul://127.0.0.1:8500, etcd://127.0.0.1:2379, zookeeper://127.0.0.1:2181, file:///DIR";

@@ -1,0 +1,201 @@
+import { constants } from "node:os";
+import { resolve } from "node:path";
+import { z } from "zod";
+import type { Command, Reload } from "../templater/target.ts";
+import { commandNames } from "./command-name.ts";
+import { parseDuration } from "./duration.ts";
+import { nearest } from "./nearest.ts";
+import { keyPaths, type Option, optionsOf } from "./options.ts";
+import { defaultTimeout, type TemplateEntry } from "./template-entry.ts";
+import { parseWait, waitWindow } from "./wait-window.ts";
+
+/** What a config file says: values by section and key, parsed as an option's text would be. */
+export interface FileValues {
+  readonly [key: string]: unknown;
+}
+/**
+ * The schema of the config file: a key for each option of the table, and the templates. `folder` is the
+ * file's own, to which its paths are relative.
+ */
+export function configSchema(folder: string): z.ZodType<FileValues> {
+  const sections = new Map<string, Map<string, z.ZodType>>();
+  const top = new Map<string, z.ZodType>();
+  for (const command of commandNames) {
+    for (const [name, option] of optionsOf(command)) {
+      for (const [section = "", key] of keyPaths(command, name)) {
+        if (key === undefined) top.set(section, leaf(option, folder));
+        else entry(sections, section).set(key, leaf(option, folder));
+      }
+    }
+  }
+  entry(sections, "templater").set("minInterval", text(parseDuration));
+  return strict({
+    ...Object.fromEntries(top),
+    ...Object.fromEntries([...sections].map(([name, keys]) => [name, strict(Object.fromEntries(keys))])),
+  });
+}
+
+function leaf(option: Option<unknown>, folder: string): z.ZodType {
+  if (option.shape === "templates") return z.array(template(folder), { error: "it is not a list" });
+  if (option.shape === "wait") return wait;
+  if (option.kind === "list") return list(option.parse);
+  return text(option.path ? (path) => resolve(folder, String(option.parse(path))) : option.parse);
+}
+
+function entry(map: Map<string, Map<string, z.ZodType>>, name: string): Map<string, z.ZodType> {
+  const found = map.get(name) ?? new Map<string, z.ZodType>();
+  map.set(name, found);
+  return found;
+}
+
+/** A scalar as an option of the same name would take it. */
+function text<T>(parse: (text: string) => T) {
+  return z
+    .union([z.string(), z.boolean()], { error: "it is neither a word nor a number" })
+    .transform((value, context) => attempt(context, () => parse(String(value))));
+}
+
+/** One scalar or a list of them. */
+function list(parse: (text: string) => unknown) {
+  const item = text(parse);
+  return byForm((value) => (Array.isArray(value) ? z.array(item) : item)).transform((all) => [all].flat(2));
+}
+
+const path = (folder: string) =>
+  z
+    .string({ error: ({ input }) => (input === undefined ? "it is missing" : "it is not a path") })
+    .min(1, "it is empty")
+    .transform((name) => resolve(folder, name));
+
+const argv = z.array(text(String), { error: "it is not a list of words" }).min(1, "it names no program");
+
+const shell = z.string({ error: "it is not a command line" }).min(1, "it is empty");
+
+const wait = byForm((value) =>
+  typeof value === "object"
+    ? strict({ min: text(parseDuration), max: text(parseDuration) }).transform(({ min, max }, context) =>
+        attempt(context, () => waitWindow(min as number | undefined, max as number | undefined)),
+      )
+    : text(parseWait),
+);
+
+const check = byForm<Command>((value) =>
+  Array.isArray(value)
+    ? argv.transform((words) => ({ argv: words }))
+    : strict({ shell }, "it is neither a list of words nor {shell: …}").transform(
+        (given) => given as Command,
+      ),
+);
+
+const mode = z
+  .string({ error: "it is not a mode" })
+  .regex(/^(0o?)?[0-7]{3,4}$/, "it is not a mode; write e.g. 0644")
+  .transform((digits) => Number.parseInt(digits.replace(/^0o?/, ""), 8));
+
+const signalName = z
+  .string({ error: ({ input }) => (input === undefined ? "it is missing" : "it is not a signal") })
+  .transform((word, context) => {
+    const name = word.startsWith("SIG") ? word : `SIG${word}`;
+    if (name in constants.signals) return name as NodeJS.Signals;
+    const known = Object.keys(constants.signals).map((signal) => signal.slice(3));
+    return refuse(context, `"${word}" is not a signal; the nearest is ${nearest(word, known)}`);
+  });
+
+const notYet = z.unknown().transform((_, context) => refuse(context, "not available yet"));
+
+function reload(folder: string) {
+  const kinds = {
+    command: argv.transform((words): Reload => ({ kind: "command", command: { argv: words } })),
+    shell: shell.transform((line): Reload => ({ kind: "command", command: { shell: line } })),
+    signal: whole({ name: signalName, pidfile: path(folder) }).transform(
+      ({ name, pidfile }): Reload => ({ kind: "signal", name, pidfile }),
+    ),
+    container: notYet,
+    haproxy: notYet,
+    nginx: notYet,
+    http: notYet,
+  };
+  const otherwise = "it is neither none, {command: […]}, {shell: …} nor {signal: {name, pidfile}}";
+  return byForm<Reload>((value) =>
+    value === "none"
+      ? z.literal("none").transform(() => ({ kind: "none" }))
+      : strict(kinds, otherwise).transform((given, context) => {
+          const [only, ...more] = Object.values(given);
+          if (only !== undefined && more.length === 0) return only as Reload;
+          return refuse(context, `it has to be exactly one of none, command, shell and signal`);
+        }),
+  );
+}
+
+function template(folder: string): z.ZodType<TemplateEntry> {
+  const shape = {
+    source: path(folder),
+    destination: path(folder),
+    mode: mode.optional(),
+    check: check.optional(),
+    reload: reload(folder).optional(),
+    timeout: text(parseDuration).optional(),
+    guard: notYet.optional(),
+    group: notYet.optional(),
+    owner: notYet.optional(),
+    forEach: notYet.optional(),
+    backups: notYet.optional(),
+    verify: notYet.optional(),
+  };
+  return whole(shape).transform(({ source, destination, mode, check, reload, timeout }) => ({
+    source,
+    destination,
+    ...(mode !== undefined && { mode }),
+    ...(check !== undefined && { check }),
+    reload: reload ?? { kind: "none" as const },
+    timeout: timeout ?? defaultTimeout,
+  }));
+}
+
+/** A mapping whose keys are all optional. */
+function strict(shape: Readonly<Record<string, z.ZodType>>, otherwise?: string) {
+  return whole(
+    Object.fromEntries(Object.entries(shape).map(([key, value]) => [key, value.optional()])),
+    otherwise,
+  );
+}
+
+/** A mapping with just these keys. The message for unknown keys has one line for each of them. */
+function whole<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  otherwise = "it is not a mapping of keys to values",
+) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) => `unknown key; the nearest known one is "${nearest(key, known)}"`).join("\n")
+        : issue.input === undefined
+          ? "it is missing"
+          : otherwise,
+  });
+}
+
+/** Chooses the schema by the value, so that a mistake is told in the words of the form that was meant. */
+function byForm<T>(choose: (value: unknown) => z.ZodType<T>): z.ZodType<T> {
+  return z.unknown().transform((value, context): T => {
+    const result = choose(value).safeParse(value);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues)
+      context.issues.push({ ...issue, input: issue.input } as z.core.$ZodRawIssue);
+    return z.NEVER;
+  });
+}
+
+function attempt<T>(context: z.RefinementCtx, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    return refuse(context, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.issues.push({ code: "custom", message, input: context.value });
+  return z.NEVER;
+}

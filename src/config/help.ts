@@ -1,0 +1,91 @@
+import { type CommandName, commandNames } from "./command-name.ts";
+import { defaultPort } from "./listen-address.ts";
+import { longName, type Option, type OptionName, optionsOf, variableName } from "./options.ts";
+
+/** What the help needs to know of a command beside its options. */
+export interface Described {
+  readonly positionals: string;
+  readonly summary: string;
+  readonly examples: readonly (readonly [words: string, purpose: string])[];
+}
+
+type Descriptions = Readonly<Record<CommandName, Described>>;
+
+const sources =
+  "A flag beats its environment variable, which beats the config file, which beats the default.";
+
+/** The help of the program: examples, then commands. */
+export function programHelp(commands: Descriptions): string {
+  const first = commandNames.flatMap((name) => commands[name].examples.slice(0, 1));
+  return sections(
+    [
+      "Portolan registers Docker containers in a backend and renders load balancer configuration from it.",
+      [],
+    ],
+    ["Examples:", columns(first.map(([words, purpose]) => [`portolan ${words}`, purpose]))],
+    [
+      "Commands:",
+      columns(commandNames.map((name) => [`${name} ${commands[name].positionals}`, commands[name].summary])),
+    ],
+    [
+      "Backends:",
+      columns([
+        ["consul://127.0.0.1:8500", "the local Consul agent"],
+        ["etcd://HOST:2379[,HOST:2379...]/PREFIX", "etcd, API v3"],
+        ["zookeeper://HOST:2181[,HOST...]/CHROOT", "ZooKeeper"],
+        ["file:///DIR", "a folder on this machine"],
+        ["memory:", "this process only; the default of agent"],
+      ]),
+    ],
+    ["`portolan COMMAND --help` shows the options of a command; `portolan --version` the version.", []],
+  );
+}
+
+/** The help of one command: examples, then options with default and environment variable. */
+export function commandHelp(name: CommandName, commands: Descriptions): string {
+  const { positionals, summary, examples } = commands[name];
+  const shown = optionsOf(name).filter(
+    ([, { ignored, effective }]) => !ignored && (effective?.includes(name) ?? true),
+  );
+  const ignored = optionsOf(name).filter(([, option]) => option.ignored);
+  const own = shown.filter(([, { commands: all }]) => all.length < commandNames.length);
+  const common = shown.filter(([, { commands: all }]) => all.length === commandNames.length);
+  const table = columns([...own, ...common].map(([option, spec]) => row(name, option, spec)));
+  return sections(
+    [`portolan ${name} ${positionals}`.trimEnd(), [`  ${summary}`]],
+    ["Examples:", columns(examples.map(([words, purpose]) => [`portolan ${words}`, purpose]))],
+    ...(own.length > 0 ? [["Options:", table.slice(0, own.length)] as const] : []),
+    ["Common options:", table.slice(own.length)],
+    [
+      sources,
+      ignored.length > 0
+        ? [
+            `Accepted from registrator, without effect: ${ignored.map(([option]) => `-${longName(option)}`).join(", ")}.`,
+          ]
+        : [],
+    ],
+  );
+}
+
+function row(
+  command: CommandName,
+  name: OptionName,
+  { argument, short, help, shown }: Option<unknown>,
+): readonly string[] {
+  const flag = `${short ? `-${short}, ` : "    "}--${longName(name)}${argument ? ` ${argument}` : ""}`;
+  const fallback = shown?.replace("COMMAND", command).replace(/PORT$/, String(defaultPort(command)));
+  return [flag, help + (fallback ? ` [${fallback}]` : ""), variableName(name)];
+}
+
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
+  );
+  return rows.map((cells) =>
+    `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
+  );
+}
+
+function sections(...parts: readonly (readonly [head: string, lines: readonly string[]])[]): string {
+  return parts.map(([head, lines]) => `${[head, ...lines].join("\n")}\n`).join("\n");
+}

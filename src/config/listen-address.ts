@@ -1,0 +1,35 @@
+import { PortolanError } from "../errors.ts";
+import { isLoopback } from "../status/address.ts";
+import type { CommandName } from "./command-name.ts";
+
+/** Where the status pages are served; `off`: nowhere. */
+export type ListenAddress = { readonly host: string; readonly port: number } | "off";
+
+/** The port at which a daemon serves its status pages by default, on 127.0.0.1. */
+export function defaultPort(command: CommandName): number {
+  return { agent: 7600, registrator: 7601, templater: 7602, services: 0, render: 0, check: 0 }[command];
+}
+
+/**
+ * `HOST:PORT` on this machine only, or `off`. Throws USAGE, also for an address that others could reach:
+ * what a status page shows is not for everybody.
+ */
+export function parseListenAddress(text: string): ListenAddress {
+  if (text === "off") return "off";
+  const [, bracketed, plain = "", digits] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d+)$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (digits === undefined || port > 65535) {
+    throw new PortolanError(
+      "USAGE",
+      `"${text}" is not an address; write e.g. 127.0.0.1:7601, [::1]:7601 or off`,
+    );
+  }
+  if (!isLoopback(host)) {
+    throw new PortolanError(
+      "USAGE",
+      `"${text}" can be reached from other machines; that will need --listen-token-file, which is not available yet; use 127.0.0.1:${port}`,
+    );
+  }
+  return { host, port };
+}

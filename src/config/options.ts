@@ -1,0 +1,305 @@
+import { type CommandName, commandNames } from "./command-name.ts";
+import { parseDuration, parseDurationFrom } from "./duration.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import {
+  parseBackend,
+  parseDockerUrl,
+  parseHostAddress,
+  parseOneOf,
+  parseSelection,
+  parseSwitch,
+  parseTags,
+  parseText,
+} from "./parse.ts";
+import { parseTemplateFlag } from "./template-entry.ts";
+import { parseWait } from "./wait-window.ts";
+
+/** One option: everything that the command line, the environment, the config file and the help need. */
+export interface Option<T> {
+  /** `switch`: true or false; `value`: the last one counts; `list`: may be repeated. */
+  readonly kind: "switch" | "value" | "list";
+  /** Turns the text of one occurrence into its value; a list option's gives several. Throws a coded error. */
+  readonly parse: (text: string) => unknown;
+  /** The value when nobody says anything. */
+  readonly initial: T;
+  /** Name of the argument in the help; a switch has none. */
+  readonly argument?: string;
+  /** A single letter. */
+  readonly short?: string;
+  readonly commands: readonly CommandName[];
+  /**
+   * Where its key stands in the config file: in the section of the running command (`own`) or always in
+   * one. Absent: an option that has no key, because it says where the file is or does nothing.
+   */
+  readonly section?: "own" | "registrator" | "templater";
+  /** Its key may also stand at the top level, for all sections. */
+  readonly top?: true;
+  /** Its key, where that is not its name. */
+  readonly key?: string;
+  /** Takes the place of the shape that the config file allows for other options: see config-schema.ts. */
+  readonly shape?: "templates" | "wait";
+  /** A path: relative to the working folder, or to the config file's where it stands in that. */
+  readonly path?: true;
+  /** Separates the values of a list in its environment variable. */
+  readonly separator?: RegExp;
+  /** A foreign environment variable that is read when nothing else says anything. */
+  readonly foreign?: string;
+  /** The commands on which it has an effect; the others take it, so that all can be called alike. */
+  readonly effective?: readonly CommandName[];
+  readonly help: string;
+  /** The default in words or as one would write it. */
+  readonly shown?: string;
+  /** Taken from registrator so that its command lines work; does nothing, for this reason. */
+  readonly ignored?: string;
+}
+
+type Common = Omit<Option<unknown>, "kind" | "parse" | "initial" | "shown">;
+
+const flag = (option: Common): Option<boolean> => ({
+  ...option,
+  kind: "switch",
+  parse: parseSwitch,
+  initial: false,
+});
+
+/** A value that may be absent. */
+const optional = <T>(
+  parse: (text: string) => T,
+  option: Common & { shown?: string },
+): Option<T | undefined> => ({
+  ...option,
+  kind: "value",
+  parse,
+  initial: undefined,
+});
+
+/** A value with a default, written as a user would write it. */
+const value = <T>(parse: (text: string) => T, initial: string, option: Common): Option<T> => ({
+  ...option,
+  kind: "value",
+  parse,
+  initial: parse(initial),
+  shown: initial,
+});
+
+const list = <T>(parse: (text: string) => readonly T[], option: Common): Option<readonly T[]> => ({
+  ...option,
+  kind: "list",
+  parse,
+  initial: [],
+});
+
+const registrator: readonly CommandName[] = ["registrator", "agent"];
+const templater: readonly CommandName[] = ["templater", "agent"];
+const daemons: readonly CommandName[] = ["registrator", "templater", "agent"];
+const ofRegistrator = { commands: registrator, section: "registrator" } as const;
+const ofTemplater = { commands: templater, section: "templater" } as const;
+
+/**
+ * The one table of options, in the order of the help. The property name gives the long name (`logLevel`:
+ * `--log-level`), the environment variable (`PORTOLAN_LOG_LEVEL`) and the key in the config file.
+ */
+export const options = {
+  backend: list((text) => [parseBackend(text)], {
+    argument: "URL",
+    commands: ["registrator", "templater", "agent", "services", "render", "check"],
+    section: "own",
+    top: true,
+    separator: /\s+/,
+    help: "the backend's URL",
+  }),
+
+  template: list((text) => [parseTemplateFlag(text)], {
+    argument: "SOURCE:DEST[:COMMAND]",
+    short: "t",
+    commands: ["templater", "agent", "render", "check"],
+    section: "templater",
+    key: "templates",
+    shape: "templates",
+    separator: /\n/,
+    help: "render SOURCE to DEST, then COMMAND; repeatable",
+  }),
+  wait: value(parseWait, "25ms:2s", {
+    ...ofTemplater,
+    argument: "MIN[:MAX]",
+    shape: "wait",
+    help: "first change after MIN, a storm after MAX",
+  }),
+  dryRun: flag({ ...ofTemplater, help: "print what would change, write nothing" }),
+  diff: flag({
+    commands: ["render"],
+    section: "own",
+    help: "print what differs from the live files",
+  }),
+  snapshot: optional(parseText, {
+    argument: "FILE",
+    commands: ["render"],
+    section: "own",
+    path: true,
+    help: "read the output of `services --json` instead",
+  }),
+  json: flag({ commands: ["services"], section: "own", help: "print an array of instance records" }),
+  watch: flag({
+    commands: ["services"],
+    section: "own",
+    help: "print again after each change, until interrupted",
+  }),
+
+  docker: value(parseDockerUrl, "unix:///var/run/docker.sock", {
+    ...ofRegistrator,
+    argument: "URL",
+    top: true,
+    foreign: "DOCKER_HOST",
+    help: "the Docker to watch, else $DOCKER_HOST",
+  }),
+  node: optional(parseText, {
+    argument: "NAME",
+    commands: ["registrator", "templater", "agent", "render"],
+    section: "registrator",
+    top: true,
+    help: "name of this host",
+    shown: "its own",
+  }),
+  ip: optional(parseHostAddress, {
+    ...ofRegistrator,
+    argument: "VALUE",
+    help: "host address, interface:NAME, cidr:NET or env:VAR",
+  }),
+  internal: flag({ ...ofRegistrator, help: "register container addresses and ports" }),
+  network: optional(parseText, {
+    ...ofRegistrator,
+    argument: "NAME",
+    help: "container addresses in this Docker network",
+  }),
+  explicit: flag({ ...ofRegistrator, help: "register only ports with a SERVICE_NAME" }),
+  tags: list(parseTags, { ...ofRegistrator, argument: "LIST", help: "comma list, added to every instance" }),
+  ttl: value(parseDurationFrom(1000), "15s", {
+    ...ofRegistrator,
+    argument: "DURATION",
+    help: "records of a dead host expire after this",
+  }),
+  resync: value(parseDurationFrom(1000), "60s", {
+    ...ofRegistrator,
+    argument: "DURATION",
+    help: "between two full reads of everything",
+  }),
+  onExit: value(parseOneOf(["keep", "deregister"]), "keep", {
+    ...ofRegistrator,
+    argument: "WHAT",
+    help: "keep or deregister the records at the end",
+  }),
+  select: optional(parseSelection, {
+    ...ofRegistrator,
+    argument: "LABEL[=VALUE]",
+    help: "only containers with this label",
+  }),
+  labelPrefix: value(parseText, "SERVICE_", {
+    ...ofRegistrator,
+    argument: "PREFIX",
+    help: "of labels and variables to read",
+  }),
+  cleanup: flag({ commands: ["registrator"], help: "", ignored: "what is gone is always removed" }),
+  ttlRefresh: optional((text) => parseDuration(text, "seconds"), {
+    commands: ["registrator"],
+    argument: "SECONDS",
+    help: "",
+    ignored: "a lease is renewed at a third of its ttl",
+  }),
+  retryAttempts: optional(parseText, {
+    commands: ["registrator"],
+    argument: "NUMBER",
+    help: "",
+    ignored: "a backend is tried for ever",
+  }),
+  retryInterval: optional(parseText, {
+    commands: ["registrator"],
+    argument: "MS",
+    help: "",
+    ignored: "retries back off by themselves",
+  }),
+
+  once: flag({
+    commands: daemons,
+    section: "own",
+    help: "end when all is in sync, or fail after 60s",
+  }),
+  config: optional(parseText, {
+    argument: "FILE",
+    short: "c",
+    commands: commandNames,
+    path: true,
+    help: "config file",
+    shown: "portolan.yaml, /etc/portolan/portolan.yaml",
+  }),
+  stateDir: optional(parseText, {
+    argument: "DIR",
+    commands: commandNames,
+    section: "own",
+    top: true,
+    path: true,
+    effective: daemons,
+    help: "what is remembered",
+    shown: "/var/lib/portolan/state/COMMAND",
+  }),
+  listen: optional(parseListenAddress, {
+    argument: "ADDR|off",
+    commands: commandNames,
+    section: "own",
+    top: true,
+    effective: daemons,
+    help: "status pages, loopback only",
+    shown: "127.0.0.1:PORT",
+  }),
+  logLevel: value(parseOneOf(["debug", "info", "warn", "error"]), "info", {
+    argument: "LEVEL",
+    commands: commandNames,
+    section: "own",
+    top: true,
+    help: "debug, info, warn or error",
+  }),
+  logFormat: optional(parseOneOf(["pretty", "json"]), {
+    argument: "FORMAT",
+    commands: commandNames,
+    section: "own",
+    top: true,
+    help: "pretty or json",
+    shown: "pretty on a terminal",
+  }),
+};
+
+/** The property name of an option. */
+export type OptionName = keyof typeof options;
+
+/** What every option is, once read. */
+export type Values = {
+  readonly [Name in OptionName]: (typeof options)[Name] extends Option<infer T> ? T : never;
+};
+
+/** The options of a command, in the order of the help. */
+export function optionsOf(command: CommandName): readonly (readonly [OptionName, Option<unknown>])[] {
+  return (Object.entries(options) as [OptionName, Option<unknown>][]).filter(([, option]) =>
+    option.commands.includes(command),
+  );
+}
+
+/** `logLevel` as it stands on the command line: `log-level`. */
+export function longName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `logLevel` as an environment variable: `PORTOLAN_LOG_LEVEL`. */
+export function variableName(name: string): string {
+  return `PORTOLAN_${longName(name).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/**
+ * The key paths at which a command looks for an option in the config file, best first: `listen` of
+ * `registrator` may stand under `registrator:` or, for all, at the top level.
+ */
+export function keyPaths(command: CommandName, name: OptionName): readonly (readonly string[])[] {
+  const option: Option<unknown> = options[name];
+  if (option.section === undefined) return [];
+  const key = option.key ?? name;
+  const section = option.section === "own" ? command : option.section;
+  return [[section, key], ...(option.top ? [[key]] : [])];
+}

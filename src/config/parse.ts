@@ -1,0 +1,88 @@
+import { isIP } from "node:net";
+import { schemes } from "../backends/index.ts";
+import { parseBackendUrl } from "../backends/url.ts";
+import { PortolanError } from "../errors.ts";
+import { nearest } from "./nearest.ts";
+
+/** A container label that selects, and the value it must have. */
+export interface Selection {
+  readonly label: string;
+  readonly value: string | undefined;
+}
+
+/** Any text but the empty one. Throws USAGE. */
+export function parseText(text: string): string {
+  if (text === "") throw new PortolanError("USAGE", "it is empty");
+  return text;
+}
+
+/** The value of a switch, as the environment, a file or `--switch=VALUE` write it. Throws USAGE. */
+export function parseSwitch(text: string): boolean {
+  const word = text.toLowerCase();
+  if (["true", "t", "1", "yes", "on"].includes(word)) return true;
+  if (["false", "f", "0", "no", "off"].includes(word)) return false;
+  throw new PortolanError("USAGE", `"${text}" is neither true nor false`);
+}
+
+/** One of a few words. Throws USAGE naming the nearest. */
+export function parseOneOf<const T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    throw new PortolanError(
+      "USAGE",
+      `"${text}" is not one of ${words.join(", ")}; the nearest is ${nearest(text, words)}`,
+    );
+  };
+}
+
+/** A comma list; `\,` stands for a comma within a tag, and empty tags are left out. */
+export function parseTags(text: string): readonly string[] {
+  return text
+    .split(/(?<!\\),/)
+    .map((tag) => tag.replaceAll("\\,", ",").trim())
+    .filter((tag) => tag !== "");
+}
+
+/** `LABEL` or `LABEL=VALUE`. Throws USAGE. */
+export function parseSelection(text: string): Selection {
+  const at = text.indexOf("=");
+  const label = at < 0 ? text : text.slice(0, at);
+  if (label === "") throw new PortolanError("USAGE", `"${text}" names no label; write LABEL or LABEL=VALUE`);
+  return { label, value: at < 0 ? undefined : text.slice(at + 1) };
+}
+
+/** What `--ip` takes: an address or where to find it. Throws USAGE. */
+export function parseHostAddress(text: string): string {
+  const [, source, rest] = /^(interface|cidr|env):(.+)$/.exec(text) ?? [];
+  if (source === undefined ? isIP(text) !== 0 : source !== "cidr" || isNetwork(rest ?? "")) return text;
+  throw new PortolanError(
+    "USAGE",
+    `"${text}" is not an address; write e.g. 10.0.0.5, interface:eth0, cidr:10.0.0.0/8 or env:HOST_IP`,
+  );
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits, ...more] = text.split("/");
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return more.length === 0 && /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= most;
+}
+
+/** The URL of a Docker daemon. Throws USAGE. */
+export function parseDockerUrl(text: string): string {
+  if (/^(?:unix:\/\/\/.+|(?:tcp|https?):\/\/[^/]+.*|npipe:.+)$/.test(text)) return text;
+  throw new PortolanError(
+    "USAGE",
+    `"${text}" is not a Docker URL; write e.g. unix:///var/run/docker.sock or tcp://127.0.0.1:2375`,
+  );
+}
+
+/** A backend URL with a known scheme; whether it can be used is for its backend to say. Throws BACKEND_URL. */
+export function parseBackend(text: string): string {
+  const { scheme, title } = parseBackendUrl(text);
+  if (schemes.includes(scheme)) return text;
+  throw new PortolanError(
+    "BACKEND_URL",
+    `backend "${title}": unknown scheme "${scheme}"; known are ${schemes.join(", ")}; the nearest is ${nearest(scheme, schemes)}`,
+  );
+}

@@ -1,0 +1,184 @@
+import { access } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { PortolanError } from "../errors.ts";
+import type { Target } from "../templater/target.ts";
+import type { Arguments } from "./arguments.ts";
+import { backendMistakes, sortPositionals } from "./backend-choice.ts";
+import type { CommandName } from "./command-name.ts";
+import type { ConfigFile } from "./config-file.ts";
+import type { Mistake } from "./mistake.ts";
+import {
+  keyPaths,
+  longName,
+  type Option,
+  type OptionName,
+  options,
+  optionsOf,
+  type Values,
+  variableName,
+} from "./options.ts";
+import { targetsOf, templateMistakes } from "./targets.ts";
+import type { TemplateEntry } from "./template-entry.ts";
+
+/** Where a value came from, the strongest first. */
+export type Origin = "flag" | "environment" | "file" | "default";
+
+/** The process environment. */
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Everything that a command was told, from all sides. */
+export interface Settings {
+  readonly values: Values;
+  readonly origins: Readonly<Record<OptionName, Origin>>;
+  /** What stands alone on the command line and is no backend. */
+  readonly names: readonly string[];
+  readonly targets: readonly Target[];
+  /** Absolute; undefined when there is none. */
+  readonly configFile: string | undefined;
+  /** Absolute paths of the templates that the config file names, also when it holds mistakes. */
+  readonly templateSources: readonly string[];
+  /** Every mistake in the command line, the environment and the config file. */
+  readonly mistakes: readonly Mistake[];
+  /** What is odd but no mistake. */
+  readonly warnings: readonly string[];
+  /** What was accepted and has no effect. */
+  readonly ignored: readonly string[];
+}
+
+/** What one side says about an option. */
+interface Said {
+  readonly origin: Origin;
+  /** How the user knows it, for messages. */
+  readonly label: string;
+  readonly texts: readonly string[];
+}
+
+/** ms between two reloads of one target, unless the config file says otherwise. */
+const defaultMinInterval = 1000;
+
+/**
+ * Puts together what the command line, the environment and the config file say: the first of them that
+ * speaks counts. Never rejects for what a user wrote: that is in `mistakes`.
+ */
+export async function readSettings(
+  given: Arguments & { readonly command: CommandName },
+  env: Env,
+  cwd: string,
+): Promise<Settings> {
+  const { command } = given;
+  const positionals = sortPositionals(command, given.positionals);
+  const mistakes: Mistake[] = given.mistakes.map((text) => ({ code: "USAGE", text }));
+  mistakes.push(...positionals.mistakes);
+  const values: Partial<Record<OptionName, unknown>> = {};
+  const origins: Partial<Record<OptionName, Origin>> = {};
+
+  const unclear = new Set<OptionName>();
+
+  const parse = (name: OptionName, { label, texts }: Said): unknown => {
+    const option: Option<unknown> = options[name];
+    const parsed = texts.flatMap((text): unknown[] => {
+      try {
+        return [option.parse(text)];
+      } catch (error) {
+        if (!(error instanceof PortolanError)) throw error;
+        unclear.add(name);
+        mistakes.push({ code: error.code, text: `${label}: ${error.message}` });
+        return [];
+      }
+    });
+    if (unclear.has(name)) return option.initial;
+    if (option.kind === "list") return parsed.flat();
+    return option.path ? resolve(cwd, String(parsed.at(-1))) : parsed.at(-1);
+  };
+  const said = (name: OptionName, option: Option<unknown>): Said | undefined => {
+    const flags = given.flags.get(name);
+    if (flags) return { origin: "flag", label: `--${longName(name)}`, texts: flags };
+    if (name === "backend" && positionals.backends.length > 0) {
+      return { origin: "flag", label: "argument", texts: positionals.backends };
+    }
+    return inEnvironment(env, variableName(name), option);
+  };
+
+  const configSaid = said("config", options.config);
+  const configFile = configSaid ? String(parse("config", configSaid)) : await defaultFile(cwd);
+  const file = configFile === undefined ? undefined : await read(configFile, cwd);
+  mistakes.push(...(file?.mistakes ?? []).map((text): Mistake => ({ code: "CONFIG", text })));
+
+  const own = new Map(optionsOf(command));
+  for (const [name, option] of Object.entries(options) as [OptionName, Option<unknown>][]) {
+    const spoken = own.has(name) ? said(name, option) : undefined;
+    const filed = spoken || !own.has(name) ? undefined : inFile(file, command, name);
+    const foreign = own.has(name) && option.foreign ? inEnvironment(env, option.foreign, option) : undefined;
+    const text = spoken ?? (filed === undefined ? foreign : undefined);
+    values[name] = text ? parse(name, text) : (filed ?? option.initial);
+    origins[name] = text?.origin ?? (filed === undefined ? "default" : "file");
+  }
+  const complete = values as Values;
+  // What could not be read may have named a backend or a template.
+  const readable = (file?.mistakes ?? []).length === 0;
+  if (readable && !unclear.has("backend")) mistakes.push(...backendMistakes(command, complete));
+  if (readable && !unclear.has("template")) mistakes.push(...templateMistakes(command, complete, cwd));
+
+  const minInterval = at(file?.values, ["templater", "minInterval"]);
+  return {
+    values: complete,
+    origins: origins as Record<OptionName, Origin>,
+    names: positionals.names,
+    targets: targetsOf(complete, typeof minInterval === "number" ? minInterval : defaultMinInterval, cwd),
+    configFile,
+    templateSources: (file?.templateSources ?? []).map((path) => resolve(dirname(configFile ?? cwd), path)),
+    mistakes,
+    warnings:
+      given.flags.has("backend") && positionals.backends.length > 0
+        ? ["--backend is given, so the backend that stands alone is not used"]
+        : [],
+    ignored: [...own].flatMap(([name, { ignored }]) =>
+      ignored && origins[name] !== "default" ? [`-${longName(name)} has no effect: ${ignored}`] : [],
+    ),
+  };
+}
+
+/** An empty variable says nothing: that is how compose files leave one out. */
+function inEnvironment(env: Env, label: string, { separator }: Option<unknown>): Said | undefined {
+  const text = env[label];
+  if (text === undefined || text === "") return undefined;
+  const texts = separator ? text.split(separator).filter((part) => part !== "") : [text];
+  return { origin: "environment", label, texts };
+}
+
+function inFile(file: ConfigFile | undefined, command: CommandName, name: OptionName): unknown {
+  for (const path of keyPaths(command, name)) {
+    const value = at(file?.values, path);
+    if (value === undefined) continue;
+    const option: Option<unknown> = options[name];
+    if (option.shape !== "templates") return value;
+    return (value as readonly TemplateEntry[]).map(
+      (entry, index): TemplateEntry => ({ ...entry, place: file?.place([...path, index]) ?? "" }),
+    );
+  }
+  return undefined;
+}
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === "object" && inner !== null ? (inner as Record<string, unknown>)[key] : undefined,
+    value,
+  );
+}
+
+/** Loaded late: most command lines have no config file, and YAML and its schema take time to load. */
+async function read(file: string, cwd: string): Promise<ConfigFile> {
+  const { readConfigFile } = await import("./config-file.ts");
+  return readConfigFile(file, cwd);
+}
+
+async function defaultFile(cwd: string): Promise<string | undefined> {
+  for (const file of [resolve(cwd, "portolan.yaml"), "/etc/portolan/portolan.yaml"]) {
+    try {
+      await access(file);
+      return file;
+    } catch {}
+  }
+  return undefined;
+}

@@ -1,0 +1,67 @@
+import { access, constants } from "node:fs/promises";
+import { resolve } from "node:path";
+import { coded } from "../errors.ts";
+import type { Target } from "../templater/target.ts";
+import type { CommandName } from "./command-name.ts";
+import type { Mistake } from "./mistake.ts";
+import type { Values } from "./options.ts";
+import type { TemplateEntry } from "./template-entry.ts";
+
+/** The targets that the command line or the config file names; relative paths are relative to `cwd`. */
+export function targetsOf({ template, wait }: Values, minInterval: number, cwd: string): readonly Target[] {
+  return template.map(({ source, destination, mode, check, reload, timeout }) => ({
+    source: resolve(cwd, source),
+    destination: resolve(cwd, destination),
+    ...(mode !== undefined && { mode }),
+    ...(check !== undefined && { check }),
+    reload,
+    commandTimeout: timeout,
+    wait,
+    minInterval,
+  }));
+}
+
+/** What is wrong with the templates that a command was given in the end. */
+export function templateMistakes(
+  command: CommandName,
+  { template }: Values,
+  cwd: string,
+): readonly Mistake[] {
+  if (template.length === 0) {
+    if (command !== "templater" && command !== "agent" && command !== "render") return [];
+    const text = "no template; give -t SOURCE:DEST[:COMMAND] or templater.templates in portolan.yaml";
+    return [{ code: "USAGE", text }];
+  }
+  const destinations = template.map(({ destination }) => resolve(cwd, destination));
+  return template.flatMap((entry, index): readonly Mistake[] => {
+    if (destinations.indexOf(destinations[index] ?? "") === index) return [];
+    return [mistake("CONFIG", entry, `two templates have the destination ${entry.destination}`)];
+  });
+}
+
+/** The templates that cannot be read now. */
+export async function missingTemplates(
+  template: readonly TemplateEntry[],
+  cwd: string,
+): Promise<readonly Mistake[]> {
+  const found = await Promise.all(
+    template.map(async (entry): Promise<readonly Mistake[]> => {
+      const source = resolve(cwd, entry.source);
+      try {
+        await access(source, constants.R_OK);
+        return [];
+      } catch (error) {
+        const why =
+          (error as NodeJS.ErrnoException).code === "ENOENT"
+            ? "there is no such file"
+            : coded("FAILED", error).message;
+        return [mistake("TEMPLATE_MISSING", entry, `template ${source}: ${why}`)];
+      }
+    }),
+  );
+  return found.flat();
+}
+
+function mistake(code: Mistake["code"], { place }: TemplateEntry, what: string): Mistake {
+  return { code, text: place === undefined ? what : `${place}: ${what}` };
+}

@@ -1,0 +1,36 @@
+import { PortolanError } from "../errors.ts";
+import type { Command, Reload } from "../templater/target.ts";
+
+/** One template as the command line or the config file names it. */
+export interface TemplateEntry {
+  /** Relative to the working folder, where it is not absolute. */
+  readonly source: string;
+  readonly destination: string;
+  readonly mode?: number;
+  readonly check?: Command;
+  readonly reload: Reload;
+  /** ms. */
+  readonly timeout: number;
+  /** `file:line:column` of the config file, for messages. */
+  readonly place?: string;
+}
+
+/** ms after which a check or reload is ended unless the config file says otherwise. */
+export const defaultTimeout = 30_000;
+
+/** `SOURCE:DEST[:COMMAND]`, split at the first two colons; COMMAND is for `/bin/sh -c`. Throws USAGE. */
+export function parseTemplateFlag(text: string): TemplateEntry {
+  const [, source, destination, shell] = /^([^:]+):([^:]+)(?::(.*))?$/s.exec(text) ?? [];
+  if (source === undefined || destination === undefined) {
+    throw new PortolanError(
+      "USAGE",
+      `"${text}" is not SOURCE:DEST[:COMMAND]; a path with a colon needs the config file`,
+    );
+  }
+  return {
+    source,
+    destination,
+    reload: shell?.trim() ? { kind: "command", command: { shell } } : { kind: "none" },
+    timeout: defaultTimeout,
+  };
+}

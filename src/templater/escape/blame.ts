@@ -1,0 +1,57 @@
+import type { Instance } from "../../instance.ts";
+import type { View } from "../view.ts";
+
+/** A value that the file cannot hold, and where the template was when it came up. */
+export interface Question {
+  readonly value: string;
+  /** Tells which texts would have been fine. */
+  readonly accepts: (text: string) => boolean;
+  /** What the `{{#each}}` and `{{#with}}` around it are at, the innermost first. */
+  readonly subjects: readonly unknown[];
+  readonly view: View;
+  /** The texts in the template's own expressions. */
+  readonly literals: ReadonlySet<string>;
+}
+
+/**
+ * The instances in which a refused value stands: those nearest to the place in the template that hold it, or
+ * part of it, in a field that is itself not acceptable. A value that helpers have changed beyond recognition
+ * belongs to the instance whose turn it is, unless it comes from a variable or the template itself. Empty when
+ * it stands in none.
+ */
+export function blame({ value, accepts, subjects, view, literals }: Question): readonly Instance[] {
+  const read = view.instances();
+  const guilty = (text: string) => !accepts(text) && related(text, value);
+  const scopes = subjects.map((subject) => instancesIn(subject, read));
+  for (const scope of [...scopes, [...read]]) {
+    const holders = scope.filter((instance) => textsOf(instance).some(guilty));
+    if (holders.length > 0) return holders;
+  }
+  if ([...view.variables(), ...literals].some(guilty)) return [];
+  return scopes.find((scope) => scope.length === 1) ?? [];
+}
+
+/** One is part of the other. Every text holds the empty one, so that must be equal. */
+function related(a: string, b: string): boolean {
+  if (a === "" || b === "") return a === b;
+  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+  return x.includes(y) || y.includes(x);
+}
+
+/** An instance, a list of them, or what has one as a field: a service, a group, a pool. */
+function instancesIn(subject: unknown, read: ReadonlySet<Instance>): readonly Instance[] {
+  if (typeof subject !== "object" || subject === null) return [];
+  const isRead = (value: unknown): value is Instance => read.has(value as Instance);
+  if (isRead(subject)) return [subject];
+  return Array.isArray(subject) ? subject.filter(isRead) : Object.values(subject).flat().filter(isRead);
+}
+
+function textsOf(i: Instance): readonly string[] {
+  const { claim, container } = i;
+  return [
+    ...[i.id, i.service, i.address, i.node, ...i.tags, ...Object.entries(i.meta).flat()],
+    ...[i.owner, claim?.by, claim?.epoch, container?.id, container?.name, container?.image].filter(
+      (text) => text !== undefined,
+    ),
+  ];
+}

@@ -1,0 +1,170 @@
+import { PortolanError } from "../../errors.ts";
+import { shown, whyRefused } from "../escape/admit.ts";
+import { admitName, rawName } from "../escape/rewrite.ts";
+import type { View } from "../view.ts";
+import { type Block, type Body, blocks } from "./blocks.ts";
+import { placeOf } from "./check.ts";
+import { type Call, type Helper, kindOf, quotedTextOf } from "./helper.ts";
+import { helpers } from "./index.ts";
+import { didYouMean } from "./nearest.ts";
+
+/** One render, as the bound helpers know it: `data.run` of every frame. */
+export interface Run {
+  readonly call: Call;
+  /** Where the template is: set before each helper is called, so that a refusal can say it. */
+  at: Place;
+}
+
+/** A place in a template, while it is rendered. */
+export interface Place {
+  /** The expression as it is written, or the helper's name. */
+  readonly source: string;
+  readonly loc: hbs.AST.SourceLocation;
+  /** Absent before the first helper. */
+  readonly data: Data | undefined;
+}
+
+/** A frame of Handlebars' data: `@index` and the like, what a block is at, and the frame around it. */
+export interface Data {
+  readonly run: Run;
+  readonly subject?: unknown;
+  readonly _parent?: Data;
+}
+
+/** What the `{{#each}}` and `{{#with}}` around a place are at, the innermost first. */
+export function subjectsOf(data: Data | undefined): readonly unknown[] {
+  const subjects: unknown[] = [];
+  for (let frame = data; frame; frame = frame._parent) subjects.push(frame.subject);
+  return subjects.filter((subject) => subject !== undefined);
+}
+
+/** What Handlebars passes as the last argument. */
+interface Options {
+  readonly data: Data;
+  readonly hash: Readonly<Record<string, unknown>>;
+  readonly loc: hbs.AST.SourceLocation;
+  readonly fn: (
+    context: unknown,
+    options?: { data: Data; blockParams?: readonly unknown[] | undefined },
+  ) => string;
+  readonly inverse: (context: unknown) => string;
+}
+
+type Bound = (this: unknown, ...args: unknown[]) => unknown;
+
+/** Every helper and block as a function that Handlebars can call, and the two that all output passes through. */
+export const bindings: ReadonlyMap<string, Bound> = new Map<string, Bound>([
+  ...[...helpers].map(([name, helper]) => [name, bindHelper(name, helper)] as const),
+  ...Object.entries(blocks).map(([name, block]) => [name, bindBlock(name, block)] as const),
+  [admitName, bindOutput(admit)],
+  [rawName, bindOutput(print)],
+]);
+
+function bindHelper(name: string, helper: Helper): Bound {
+  return (...args) => {
+    const { data, loc, hash } = args.pop() as Options;
+    const { run } = data;
+    run.at = { source: `${name} …`, loc, data };
+    try {
+      return helper.call(args, hash, run.call);
+    } catch (error) {
+      throw placed(error, name, loc);
+    }
+  };
+}
+
+function bindBlock(name: string, block: Block): Bound {
+  return function (value, last) {
+    const options = last as Options;
+    const then: Body = (item, frame, blockParams) => {
+      const isCondition = frame === undefined && blockParams === undefined;
+      // Handlebars looks variables up in the frame itself, so each frame holds those of the ones around it.
+      const data = isCondition
+        ? options.data
+        : { ...options.data, ...frame, subject: item, _parent: options.data };
+      return options.fn(item, { data, blockParams });
+    };
+    try {
+      return block(value, then, () => options.inverse(this), this);
+    } catch (error) {
+      throw placed(error, `#${name}`, options.loc);
+    }
+  };
+}
+
+/** The error with its place and the helper's name before the message, if it has no place yet. */
+function placed(error: unknown, name: string, loc: hbs.AST.SourceLocation): unknown {
+  // Too deep a nesting is no fault of the helper that happened to be the last straw.
+  if (error instanceof PortolanError || error instanceof RangeError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new PortolanError("TEMPLATE", `${placeOf(loc)}: ${name} ${message}`, { cause: error });
+}
+
+/** A `{{x}}`: where it stands, what it stands in, and whether it is a call or a field. */
+interface Mustache extends Place {
+  readonly data: Data;
+  readonly isCall: boolean;
+  readonly here: unknown;
+}
+
+function bindOutput(output: (value: unknown, mustache: Mustache) => string): Bound {
+  return function (value, source, isCall, last) {
+    const { data, loc } = last as Options;
+    const mustache: Mustache = { source: source as string, isCall: isCall === true, data, loc, here: this };
+    return output(value ?? withoutArguments(mustache), mustache);
+  };
+}
+
+/** `{{node}}` is the field of that name where there is one, else the helper. */
+function withoutArguments({ source, isCall, data }: Mustache): unknown {
+  const helper = isCall ? undefined : helpers.get(source);
+  return helper?.arity[0] === 0 ? helper.call([], {}, data.run.call) : undefined;
+}
+
+/** `{{x}}`: the value as it is, if the format admits it. */
+function admit(value: unknown, mustache: Mustache): string {
+  if (typeof value !== "string") return print(value, mustache);
+  const { run } = mustache.data;
+  const { format } = run.call;
+  // An empty field would make the next word take its place. What a helper gives is as the author meant it.
+  const refusesEmpty = !mustache.isCall && (format === "haproxy" || format === "nginx");
+  const why = (word: string) => (word === "" && refusesEmpty ? "is empty" : whyRefused(word, format));
+  const reason = why(value);
+  if (reason === undefined) return value;
+  run.at = mustache;
+  run.call.refuseValue(
+    value,
+    `{{${mustache.source}}} is ${shown(value)}, which ${reason}`,
+    (word) => why(word) === undefined,
+  );
+  return "";
+}
+
+/** `{{{x}}}`, and what needs no admission: the value as it is. */
+function print(value: unknown, mustache: Mustache): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value)))
+    return String(value);
+  const text = quotedTextOf(value);
+  if (text !== undefined) return text;
+  const { loc, source } = mustache;
+  throw new PortolanError("TEMPLATE", `${placeOf(loc)}: {{${source}}} ${whyNotPrinted(value, mustache)}`);
+}
+
+function whyNotPrinted(value: unknown, { source, isCall, here, data }: Mustache): string {
+  const expression = isCall ? `(${source})` : source;
+  if (value !== undefined && value !== null) {
+    return `is ${kindOf(value)}; write {{json ${expression}}}, or walk it with {{#each}}`;
+  }
+  const known = typeof here === "object" && here !== null ? Object.keys(here) : [];
+  const guess = isCall || source.includes(".") ? "" : didYouMean(source, [...known, ...helpers.keys()]);
+  const where = nearestId(data, data.run.call.view);
+  return `has no value${where}${guess || `; test it with {{#if}}, or write {{default ${expression} "…"}}`}`;
+}
+
+/** ` in <id>` of the instance whose turn it is. */
+function nearestId(data: Data, view: View): string {
+  const read = view.instances();
+  const instance = subjectsOf(data).find((subject) => (read as ReadonlySet<unknown>).has(subject));
+  return instance === undefined ? "" : ` in ${(instance as { readonly id: string }).id}`;
+}

@@ -1,0 +1,33 @@
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { PortolanError } from "../errors.ts";
+import { formatOf } from "./escape/format.ts";
+import { compileTemplate, type Template } from "./render.ts";
+
+/**
+ * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder,
+ * by its name without endings. Rejects with TEMPLATE_MISSING or TEMPLATE.
+ */
+export async function loadTemplate(path: string): Promise<Template> {
+  const text = await readTemplate(path);
+  const folder = dirname(path);
+  const names = (await readdir(folder))
+    .filter((name) => name.endsWith(".hbs") && name !== basename(path))
+    .sort();
+  const partials = new Map<string, { path: string; text: string }>();
+  for (const name of names) {
+    const file = join(folder, name);
+    partials.set(name.replace(/\..*$/, ""), { path: file, text: await readTemplate(file) });
+  }
+  return compileTemplate({ path, text, partials, format: formatOf(path) });
+}
+
+async function readTemplate(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const why = missing ? "there is no such file" : cause instanceof Error ? cause.message : String(cause);
+    throw new PortolanError("TEMPLATE_MISSING", `template ${path}: ${why}`, { cause });
+  }
+}

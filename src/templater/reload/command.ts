@@ -1,0 +1,15 @@
+import { PortolanError } from "../../errors.ts";
+import { failureOf, runCommand } from "../run.ts";
+import type { Command } from "../target.ts";
+import type { Reloader } from "./reloader.ts";
+
+/** Runs a command; exit code 0 is acceptance. What it starts in the background may stay. */
+export function commandReload(command: Command): Reloader {
+  return async ({ destination, timeout, env }, signal) => {
+    const ended = await runCommand(command, { timeout, env, signal, background: "stays" });
+    if (signal.aborted) throw new PortolanError("ABORTED", `the reload of ${destination} was cancelled`);
+    const failure = failureOf(command, ended, timeout);
+    if (failure === undefined) return;
+    throw new PortolanError("RELOAD_FAILED", `the reload of ${destination} failed: ${failure}`);
+  };
+}

@@ -1,0 +1,236 @@
+import Handlebars from "handlebars";
+import { PortolanError } from "../errors.ts";
+import { compare, type Instance } from "../instance.ts";
+import { blame } from "./escape/blame.ts";
+import type { Format } from "./escape/format.ts";
+import { parseTemplate } from "./escape/parse.ts";
+import { rewrite } from "./escape/rewrite.ts";
+import { bindings, type Run, subjectsOf } from "./helpers/bind.ts";
+import { longestOutput, tooLong } from "./helpers/blocks.ts";
+import { check, placeOf } from "./helpers/check.ts";
+import { didYouMean } from "./helpers/nearest.ts";
+import { createView, type Reads, type World } from "./view.ts";
+
+/** The text of a template or partial, and its path for messages. */
+export interface TemplateFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A template and all that it may include. */
+export interface TemplateSource extends TemplateFile {
+  /** By the name that `{{> name}}` uses. */
+  readonly partials: ReadonlyMap<string, TemplateFile>;
+  readonly format: Format;
+}
+
+/** A compiled template, to be rendered any number of times. */
+export interface Template {
+  readonly path: string;
+  readonly format: Format;
+  /** The texts in its expressions: what is refused may stand there instead of in an instance. */
+  readonly literals: ReadonlySet<string>;
+  /** Renders once; throws whatever the template throws. */
+  readonly run: (run: Run) => string;
+}
+
+/** An instance that was left out of a render. */
+export interface Refused {
+  readonly id: string;
+  readonly service: string;
+  /** `file:line:column: …` what it says that the file cannot hold. */
+  readonly reason: string;
+}
+
+/** What became of a render. */
+export type Rendered =
+  | {
+      readonly status: "rendered";
+      readonly text: string;
+      readonly reads: Reads;
+      readonly refused: readonly Refused[];
+    }
+  /** Something that it reads is not known yet. `for` says what, in words. */
+  | { readonly status: "waiting"; readonly for: readonly string[]; readonly reads: Reads };
+
+/**
+ * Compiles a template. Throws TEMPLATE with every mistake that can be seen without data, one a line, each
+ * with `file:line:column` and the way out.
+ */
+export function compileTemplate(source: TemplateSource): Template {
+  const environment = Handlebars.create();
+  for (const name of Object.keys(environment.helpers)) environment.unregisterHelper(name);
+  for (const name of Object.keys(environment.decorators)) environment.unregisterDecorator(name);
+  for (const [name, helper] of bindings) environment.registerHelper(name, helper);
+  const options = {
+    noEscape: true,
+    knownHelpers: Object.fromEntries([...bindings.keys()].map((name) => [name, true])),
+    knownHelpersOnly: true,
+  };
+
+  const problems: string[] = [];
+  const literals = new Set<string>();
+  const included = new Set<string>();
+
+  const compile = (file: TemplateFile, chain: readonly string[]) => {
+    const program = parseTemplate(environment, file);
+    const found = check(program);
+    problems.push(...found.problems);
+    for (const literal of found.literals) literals.add(literal);
+    for (const { name, at } of found.partials) {
+      const partial = source.partials.get(name);
+      if (partial === undefined) {
+        const known = [...source.partials.keys()];
+        problems.push(
+          `${at}: unknown partial "${name}"${didYouMean(name, known) || "; put it beside the template"}`,
+        );
+      } else if (chain.includes(name)) {
+        problems.push(`${at}: the partial "${name}" includes itself; use {{#each}} to repeat something`);
+      } else if (!included.has(name)) {
+        environment.registerPartial(name, compile(partial, [...chain, name]));
+        included.add(name);
+      }
+    }
+    rewrite(program);
+    return environment.compile<unknown>(program, options);
+  };
+
+  const main = compile(source, []);
+  if (problems.length > 0) throw new PortolanError("TEMPLATE", problems.join("\n"));
+  return {
+    path: source.path,
+    format: source.format,
+    literals,
+    run: (run) =>
+      main({}, { data: { run }, allowProtoMethodsByDefault: false, allowProtoPropertiesByDefault: false }),
+  };
+}
+
+/**
+ * Renders a template. An instance with a value that the file cannot hold is left out and reported; each round
+ * leaves out at least one more, so it comes to an end. Throws TEMPLATE for a mistake of the template, and for
+ * a value that it cannot hold and that stands in no instance.
+ */
+export function renderTemplate(template: Template, world: World): Rendered {
+  const refused = new Map<Instance, string>();
+  const doubtful = new Set<Instance>();
+  const services = new Set<string>();
+  let all = false;
+
+  const attempt = (without: ReadonlySet<Instance>): Attempt => {
+    const result = renderOnce(template, world, without);
+    for (const name of result.reads.services) services.add(name);
+    all ||= result.reads.all;
+    return result;
+  };
+
+  for (;;) {
+    const result = attempt(new Set(refused.keys()));
+    const reads = { services, all };
+    if (result.unknown.length > 0) return { status: "waiting", for: result.unknown, reads };
+    if (result.refusals.length === 0) {
+      if (result.error) throw result.error;
+      const text = readmit(result.text, refused, doubtful, attempt);
+      return { status: "rendered", text, reads, refused: report(refused) };
+    }
+    const before = refused.size;
+    for (const { instances, reason } of result.refusals) {
+      for (const instance of instances) {
+        if (!refused.has(instance)) refused.set(instance, reason);
+        if (instances.length > 1) doubtful.add(instance);
+      }
+    }
+    if (refused.size === before) {
+      const orphans = new Set(result.refusals.map(({ orphan }) => orphan));
+      throw new PortolanError("TEMPLATE", [...orphans].join("\n"));
+    }
+  }
+}
+
+/** One try: a text, or what stands against it. */
+interface Attempt {
+  readonly text: string;
+  readonly error: PortolanError | undefined;
+  readonly refusals: readonly Refusal[];
+  readonly unknown: readonly string[];
+  readonly reads: Reads;
+}
+
+interface Refusal {
+  /** Those that hold the value; none when it comes from elsewhere. */
+  readonly instances: readonly Instance[];
+  readonly reason: string;
+  /** What to say when it stands in no instance: without the value, which may be a secret. */
+  readonly orphan: string;
+}
+
+function renderOnce(template: Template, world: World, without: ReadonlySet<Instance>): Attempt {
+  const view = createView(world, without);
+  const { format, literals } = template;
+  const refusals: Refusal[] = [];
+  const run: Run = {
+    at: { source: "", loc: { source: template.path, start, end: start }, data: undefined },
+    call: {
+      format,
+      view,
+      refuse: (instance, reason) =>
+        refusals.push({ instances: [instance], reason: `${placeOf(run.at.loc)}: ${reason}`, orphan: "" }),
+      refuseValue(value, reason, accepts) {
+        const { loc, source, data } = run.at;
+        const at = placeOf(loc);
+        const instances = blame({ value, accepts, subjects: subjectsOf(data), view, literals });
+        const wayOut = source.startsWith("quote") ? "change it" : "change it, or write {{quote …}}";
+        const orphan = `${at}: the value of {{${source}}} cannot stand in a ${format} file, and no instance holds it; ${wayOut}`;
+        refusals.push({ instances, reason: `${at}: ${reason}`, orphan });
+      },
+    },
+  };
+  let text = "";
+  let error: PortolanError | undefined;
+  try {
+    text = template.run(run);
+    if (text.length > longestOutput) error = new PortolanError("TEMPLATE", `${template.path}: ${tooLong}`);
+  } catch (thrown) {
+    error = asTemplateError(template, thrown);
+  }
+  return { text, error, refusals, unknown: view.unknown(), reads: view.reads() };
+}
+
+const start = { line: 1, column: 0 };
+
+function asTemplateError(template: Template, thrown: unknown): PortolanError {
+  if (thrown instanceof PortolanError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PortolanError("TEMPLATE", `${template.path}: ${message}`, { cause: thrown });
+}
+
+/** How many instances are tried again one by one. More than that at once are not told apart. */
+const mostReadmitted = 16;
+
+/**
+ * Where a refused value fitted several instances, all of them went. Those without which nothing was wrong come
+ * back, so that nobody takes another one out by copying what it says elsewhere.
+ */
+function readmit(
+  text: string,
+  refused: Map<Instance, string>,
+  doubtful: ReadonlySet<Instance>,
+  attempt: (without: ReadonlySet<Instance>) => Attempt,
+): string {
+  let best = text;
+  for (const instance of [...doubtful].slice(0, mostReadmitted)) {
+    const without = new Set(refused.keys());
+    without.delete(instance);
+    const result = attempt(without);
+    if (result.refusals.length > 0 || result.error || result.unknown.length > 0) continue;
+    best = result.text;
+    refused.delete(instance);
+  }
+  return best;
+}
+
+function report(refused: ReadonlyMap<Instance, string>): readonly Refused[] {
+  return [...refused]
+    .map(([{ id, service }, reason]) => ({ id, service, reason }))
+    .sort((a, b) => compare(a.service, b.service) || compare(a.id, b.id));
+}

@@ -1,0 +1,82 @@
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { identity, identityPattern, isAlive } from "../alive.ts";
+import { createFile, hasCode } from "../durable.ts";
+import { PortolanError } from "../errors.ts";
+import { destinationError, type Live } from "./destination.ts";
+import { sha256 } from "./hash.ts";
+import type { Target } from "./target.ts";
+
+/** A rendered text on the disk, beside the live file, that nobody uses yet. */
+export interface Staged {
+  readonly path: string;
+  /** Removes it, if it is still there. */
+  remove(): Promise<void>;
+}
+
+/** The staged files that this process has in use. */
+const held = new Set<string>();
+
+/**
+ * Writes `bytes` beside the live file, with the mode and owner that the new one is to have. Rejects with
+ * DESTINATION; nothing is left then.
+ */
+export async function stage(bytes: Uint8Array, target: Target, live: Live): Promise<Staged> {
+  const { destination } = target;
+  const path = stagedPath(live.path);
+  if (held.has(path)) {
+    const reason = "another target of this process has the same destination; remove one of them";
+    throw new PortolanError("DESTINATION", `${destination} was not written: ${reason}`);
+  }
+  held.add(path);
+  const mode = target.mode ?? live.file?.mode ?? 0o644;
+  const access = live.file ? { mode, owner: live.file.owner } : { mode };
+  const create = () => createFile(path, bytes, access);
+  try {
+    await create().catch(async (error) => {
+      if (!hasCode(error, "EEXIST")) throw error;
+      await rm(path); // ours, and could not be removed when it should have been
+      await create();
+    });
+  } catch (error) {
+    held.delete(path);
+    throw destinationError(destination, error, live.path);
+  }
+  return {
+    path,
+    async remove() {
+      held.delete(path);
+      // What cannot be removed now is found by the next staging, or by the sweep of the next process.
+      await rm(path, { force: true }).catch(() => {});
+    },
+  };
+}
+
+/**
+ * A dot name, so that `*.cfg` does not match; without the file's own ending, because the globs of some
+ * programs do match dot names. It names the writer, and is the same for each try of one process.
+ */
+function stagedPath(path: string): string {
+  const name = basename(path);
+  const label = Buffer.byteLength(name) <= 150 ? name : sha256(name).slice(0, 40);
+  return join(dirname(path), `.${label}.portolan-${identity()}`);
+}
+
+const stagedName = new RegExp(`^\\..*\\.portolan-(?<writer>${identityPattern.source})$`);
+const swept = new Map<string, Promise<void>>();
+
+/** Removes what dead processes left staged in a folder; once per process and folder. */
+export function sweep(folder: string): Promise<void> {
+  const sweeping = swept.get(folder) ?? removeLeftovers(folder);
+  swept.set(folder, sweeping);
+  return sweeping;
+}
+
+async function removeLeftovers(folder: string): Promise<void> {
+  // A folder that cannot be read or written is for the staging to report.
+  for (const name of await readdir(folder).catch(() => [])) {
+    const writer = stagedName.exec(name)?.groups?.writer;
+    if (writer !== undefined && !isAlive(writer))
+      await rm(join(folder, name), { force: true }).catch(() => {});
+  }
+}

@@ -1,0 +1,120 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** The arrows of docs/architecture.md: what the files of each place may import, besides their own place. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  registrator: [
+    "backends/backend.ts",
+    "clock.ts",
+    "daemon.ts",
+    "errors.ts",
+    "instance.ts",
+    "log.ts",
+    "loop.ts",
+    "source.ts",
+  ],
+  templater: [
+    "alive.ts",
+    "backends/backend.ts",
+    "clock.ts",
+    "daemon.ts",
+    "durable.ts",
+    "errors.ts",
+    "instance.ts",
+    "log.ts",
+    "loop.ts",
+    "source.ts",
+    "state-dir.ts",
+  ],
+  backends: ["clock.ts", "errors.ts", "instance.ts", "source.ts"],
+  status: ["clock.ts", "daemon.ts", "errors.ts", "log.ts"],
+  // Data and pure functions know nothing of the daemons.
+  "instance.ts": ["errors.ts"],
+  "source.ts": ["errors.ts"],
+  "loop.ts": ["clock.ts"],
+  "state-dir.ts": ["alive.ts", "durable.ts", "errors.ts"],
+  "durable.ts": [],
+  "alive.ts": [],
+  "clock.ts": [],
+  "errors.ts": [],
+  "daemon.ts": [],
+};
+
+/** Which places may import a package; each client has one home. */
+const packages: Readonly<Record<string, RegExp>> = {
+  chokidar: /^(backends\/file|templater\/)/,
+  commander: /^(cli\.ts|config\/|commands\/)/,
+  consul: /^backends\/consul/,
+  diff: /^commands\//,
+  dockerode: /^registrator\/(docker-client|docker|container)\.ts$/,
+  etcd3: /^backends\/etcd/,
+  handlebars: /^templater\//,
+  "node-zookeeper-client": /^backends\/zookeeper/,
+  pino: /^log/,
+  yaml: /^config\//,
+  zod: /^config\//,
+};
+
+/** The files that may read the environment, end the process, or see its arguments. */
+const edges = /^(cli\.ts|config\/.*|.*\/index\.ts)$/;
+
+const root = join(import.meta.dirname, "../src");
+const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .sort()
+  .map((name) => ({ name, text: readFileSync(join(root, name), "utf8") }));
+
+/** Everything a file imports, statically or lazily: local files relative to src, packages by name. */
+function importsOf({ name, text }: { name: string; text: string }): string[] {
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].flatMap(
+    (match) => match[1] ?? [],
+  );
+  return specifiers.map((specifier) =>
+    specifier.startsWith(".") ? relative(root, join(root, dirname(name), specifier)) : specifier,
+  );
+}
+
+/** The place that a file belongs to: its folder below src, or itself. */
+const placeOf = (name: string) => (name.includes("/") ? (name.split("/")[0] ?? "") : name);
+
+describe("the architecture", () => {
+  it.each(files.map((file) => [file.name, file] as const))("%s keeps the arrows", (name, file) => {
+    const place = placeOf(name);
+    const allowed = arrows[place];
+    const wrong = importsOf(file).filter((target) => {
+      if (target.startsWith("node:")) return false;
+      if (!target.endsWith(".ts")) {
+        const [scope = "", second] = target.split("/");
+        const home = packages[scope.startsWith("@") ? `${scope}/${second}` : scope];
+        return !home?.test(name);
+      }
+      return allowed !== undefined && placeOf(target) !== place && !allowed.includes(target);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("reads clocks and sets timers in clock.ts only", () => {
+    const timers =
+      /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now|AbortSignal\.timeout)\b|new Date\(\)/;
+    const wrong = files.filter(({ name, text }) => name !== "clock.ts" && timers.test(withoutComments(text)));
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+  });
+
+  it("reads the environment and ends the process at the edges only", () => {
+    const edge = /\bprocess\.(env|exit|argv|exitCode)\b/;
+    const wrong = files.filter(({ name, text }) => !edges.test(name) && edge.test(withoutComments(text)));
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+  });
+
+  it("logs nothing in backends", () => {
+    const wrong = files.filter(
+      ({ name, text }) => name.startsWith("backends/") && /\b(console|log)\./.test(withoutComments(text)),
+    );
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+  });
+});
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+}

@@ -1,0 +1,114 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import Consul from "consul";
+import { afterEach, describe, expect, it } from "vitest";
+import { createConsulApi } from "../../src/backends/consul-api.ts";
+
+const signal = new AbortController().signal;
+const question = { index: 0, consistent: false };
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+async function serve(listener: RequestListener, host = "127.0.0.1"): Promise<number> {
+  const server = createServer(listener);
+  servers.push(server);
+  await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0, host, resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+const apiOf = (port: number, host = "127.0.0.1") =>
+  createConsulApi({ host, port, title: "consul://test", stale: false }, { wait: 1000, patience: 20_000 });
+
+describe("consul-api, where the package alone does not do", () => {
+  it("notices an answer that is cut off in its middle", async () => {
+    const port = await serve((_, answer) => {
+      answer.writeHead(200, {
+        "content-type": "application/json",
+        "content-length": 100,
+        "x-consul-index": 1,
+      });
+      answer.write("[");
+      setImmediate(() => answer.destroy());
+    });
+    let settled = false;
+    const settle = () => {
+      settled = true;
+    };
+    new Consul({ host: "127.0.0.1", port }).health.service("web").then(settle, settle);
+    const api = apiOf(port);
+    await expect(api.health("web", question, signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    expect(settled).toBe(false);
+    api.close();
+  });
+
+  it("reaches an agent by its IPv6 address", async () => {
+    const port = await serve((_, answer) => answer.writeHead(200, { "x-consul-index": 3 }).end(), "::1");
+    await expect(new Consul({ host: "[::1]", port }).health.service("web")).rejects.toThrow("ENOTFOUND");
+    const api = apiOf(port, "::1");
+    expect(await api.health("web", question, signal)).toMatchObject({ index: 3 });
+    api.close();
+  });
+
+  it("registers weights and replaces checks", async () => {
+    const seen: string[] = [];
+    const port = await serve((request, answer) => {
+      request.setEncoding("utf8").on("data", (text) => seen.push(`${request.url} ${text}`));
+      request.on("end", () => answer.end());
+    });
+    const weights = { weights: { passing: 5, warning: 1 } };
+    await new Consul({ host: "127.0.0.1", port }).agent.service.register({ name: "web", ...weights });
+    const api = apiOf(port);
+    await api.register({ Name: "web", Weights: { Passing: 5, Warning: 1 } }, true, signal);
+    expect(seen).toEqual([
+      '/v1/agent/service/register {"Name":"web"}',
+      '/v1/agent/service/register?replace-existing-checks=true {"Name":"web","Weights":{"Passing":5,"Warning":1}}',
+    ]);
+    api.close();
+  });
+
+  it.each([
+    [403, "Permission denied", "BACKEND_DENIED"],
+    [500, "No cluster leader", "BACKEND_UNREACHABLE"],
+    [500, "rpc error making call: EOF", "BACKEND_UNREACHABLE"],
+    [429, "too many requests", "BACKEND_UNREACHABLE"],
+    [400, "Invalid Service Meta", "FAILED"],
+    [301, "moved", "FAILED"],
+  ])("turns %i %s into %s", async (status, text, code) => {
+    const port = await serve((_, answer) =>
+      answer.writeHead(status, { "content-type": "text/plain" }).end(text),
+    );
+    const api = apiOf(port);
+    const failure = { code, message: `consul://test: ${text} (${status})` };
+    await expect(api.health("web", question, signal)).rejects.toMatchObject(failure);
+    await expect(api.register({}, false, signal)).rejects.toMatchObject(failure);
+    api.close();
+  });
+
+  it("takes an empty answer for a missing right when the server says so, and refuses one that is not Consul's", async () => {
+    const headers = { "x-consul-index": 3, "x-consul-results-filtered-by-acls": "true" };
+    const filtered = await serve((_, answer) =>
+      answer.writeHead(200, { "content-type": "application/json", ...headers }).end("[]"),
+    );
+    const other = await serve((_, answer) => answer.end("hello"));
+    const [first, second] = [apiOf(filtered), apiOf(other)];
+    await expect(first.health("web", question, signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
+    await expect(second.health("web", question, signal)).rejects.toThrow("is it Consul?");
+    first.close();
+    second.close();
+  });
+
+  it("cancels what runs when it is closed", async () => {
+    const port = await serve(() => {});
+    const api = apiOf(port);
+    const call = api.health("web", question, signal);
+    api.close();
+    await expect(call).rejects.toMatchObject({ code: "ABORTED" });
+    await expect(api.agentSelf(signal)).rejects.toMatchObject({ code: "ABORTED" });
+  });
+});

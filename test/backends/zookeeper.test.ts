@@ -1,0 +1,599 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  type Backend,
+  instancesOf,
+  type Lease,
+  type Observation,
+  ownerText,
+} from "../../src/backends/backend.ts";
+import { parseBackendUrl } from "../../src/backends/url.ts";
+import { openZookeeper } from "../../src/backends/zookeeper.ts";
+import { type Connection, connect } from "../../src/backends/zookeeper-connection.ts";
+import { PortolanError } from "../../src/errors.ts";
+import { encodeInstance } from "../../src/instance.ts";
+import { freePort } from "../servers/ports.ts";
+import { tempDir } from "../servers/run.ts";
+import { waitFor } from "../servers/wait.ts";
+import { fourLetterWord, startZooKeeper, type ZooKeeper } from "../servers/zookeeper.ts";
+import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
+import { type Gate, openGate } from "./gate.ts";
+
+const signal = new AbortController().signal;
+const open = (text: string): Promise<Backend> => openZookeeper(parseBackendUrl(text), { env: {} });
+
+/** A connection beside the backend, to see and to do what it does not. */
+const bareConnection = (port: number, digest?: string): Promise<Connection> =>
+  connect({ host: "127.0.0.1", port, digest, timeout: 10_000, limit: 5_000, keepAlive: true, signal });
+
+let server: ZooKeeper;
+let bare: Connection;
+let worlds = 0;
+const chroot = () => {
+  worlds += 1;
+  return `/t${worlds}/portolan`;
+};
+
+beforeAll(async () => {
+  server = await startZooKeeper();
+  bare = await bareConnection(server.port);
+});
+afterAll(async () => {
+  await bare.end();
+  await server.stop();
+});
+
+contractSuite({
+  name: "zookeeper:",
+  ttl: 2,
+  async start() {
+    const url = `zookeeper://${server.address}${chroot()}`;
+    return {
+      open: () => open(url),
+      async openMortal() {
+        const backend = await open(url);
+        return { backend, die: () => backend.close() };
+      },
+      close: async () => {},
+    };
+  },
+});
+
+describe("zookeeper:", () => {
+  let root: string;
+  let backend: Backend;
+  beforeAll(async () => {
+    root = chroot();
+    backend = await open(`zookeeper://${server.address}${root}`);
+  });
+  afterAll(() => backend.close());
+
+  const holderOfNode = async (node: string) => (await bare.read(`${root}/nodes/${node}`))?.holder ?? "none";
+  /** Requests that the server has received in a session. */
+  const received = async (session: string) => {
+    const consoles = await fourLetterWord(server.port, "cons");
+    const row = consoles.split("\n").find((line) => line.includes(`sid=0x${session.replace(/^0+/, "")},`));
+    return Number(/recved=(\d+)/.exec(row ?? "")?.[1]);
+  };
+
+  it("keeps the documented nodes, all of one session, and creates the chroot", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 2);
+    expect(await lease.renew(signal)).toEqual({ ttl: 2, fresh: true });
+    const instance = someInstance(owner, { service: "a/b", id: ".x y" });
+    await lease.register(instance, signal);
+    const node = await bare.read(`${root}/nodes/${owner.node}`);
+    expect(JSON.parse(node?.text ?? "")).toEqual({ owner: ownerText(owner), run: owner.run });
+    const record = await bare.read(`${root}/services/a%2Fb/%2Ex%20y`);
+    expect(record).toEqual({ text: encodeInstance(instance), version: 0, holder: node?.holder });
+    await lease.release(signal);
+    expect(await bare.list(`${root}/nodes`)).toEqual([]);
+    expect(await bare.list(`${root}/services/a%2Fb`)).toEqual([]);
+  });
+
+  it("answers with the time to live that the server grants", async () => {
+    for (const [asked, granted] of [
+      [0.1, 1],
+      [3, 3],
+      [600, 10],
+    ] as const) {
+      const lease = backend.lease(someOwner(), asked);
+      expect((await lease.renew(signal)).ttl).toBe(granted);
+      await lease.release(signal);
+    }
+  });
+
+  it("needs one request for a renewal and for a registration, and sends nothing of its own", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 2);
+    await lease.renew(signal);
+    const instance = someInstance(owner, { service: "counted" });
+    await lease.register({ ...instance, id: "first-of-its-service" }, signal);
+    const session = await holderOfNode(owner.node);
+    const requests = async (work: () => Promise<unknown>) => {
+      const before = await received(session);
+      await work();
+      return (await received(session)) - before;
+    };
+    expect(await requests(() => lease.renew(signal))).toBe(1);
+    expect(await requests(() => lease.register(instance, signal))).toBe(1);
+    expect(await requests(() => lease.register({ ...instance, port: 1 }, signal))).toBe(1);
+    // The removal of the record, and that of its service in case it was the last one.
+    expect(await requests(() => lease.deregister(instance, signal))).toBe(2);
+    // Six beats, twice the session's timeout, and idle long enough in between for the package's own ping.
+    const beats = requests(async () => {
+      for (let n = 0; n < 6; n += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 670));
+        expect((await lease.renew(signal)).fresh).toBe(false);
+      }
+    });
+    expect(await beats).toBe(6);
+    await lease.release(signal);
+  });
+
+  it("reads records of others once, however often its own are listed", async () => {
+    const [owner, stranger] = [someOwner(), someOwner()];
+    const [lease, strange] = [backend.lease(owner, 10), backend.lease(stranger, 10)];
+    await lease.renew(signal);
+    await strange.renew(signal);
+    await lease.register(someInstance(owner, { service: "crowd" }), signal);
+    for (let n = 0; n < 20; n += 1) {
+      await strange.register(someInstance(stranger, { service: "crowd", id: `${n}` }), signal);
+    }
+    const session = await holderOfNode(owner.node);
+    expect(await lease.owned(signal)).toHaveLength(1);
+    const before = await received(session);
+    expect(await lease.owned(signal)).toHaveLength(1);
+    expect((await received(session)) - before).toBeLessThan(20);
+    // What another owner gave up and this one took is its own again.
+    await strange.release(signal);
+    await lease.register(someInstance(owner, { service: "crowd", id: "7" }), signal);
+    expect(await lease.owned(signal)).toHaveLength(2);
+    await lease.release(signal);
+  });
+
+  it("takes its records over from its own session of before, which still lives", async () => {
+    const owner = someOwner();
+    const dying = await open(`zookeeper://${server.address}${root}`);
+    const before = dying.lease(owner, 2);
+    await before.renew(signal);
+    const instances = Array.from({ length: 150 }, (_, n) =>
+      someInstance(owner, { service: `left-${n % 3}`, id: `${owner.node}:${n}` }),
+    );
+    await Promise.all(instances.map((instance) => before.register(instance, signal)));
+    const old = await holderOfNode(owner.node);
+    const observation = backend.observe({ services: "all" });
+    const count = () => {
+      const now = observation.current();
+      return now.known
+        ? [0, 1, 2].reduce((sum, n) => sum + (instancesOf(now.value, `left-${n}`)?.length ?? 0), 0)
+        : 0;
+    };
+    await waitFor("all records", () => count() === 150, { within: 10_000 });
+    const counts = new Set<number>();
+    observation.subscribe(() => counts.add(count()));
+    await dying.close();
+
+    const next = backend.lease({ ...owner, run: "next" }, 2);
+    expect(await next.renew(signal)).toMatchObject({ fresh: true });
+    const session = await holderOfNode(owner.node);
+    expect(session).not.toBe(old);
+    expect(await next.owned(signal)).toHaveLength(150);
+    const holders = await Promise.all(
+      instances.map(async (i) => (await bare.read(`${root}/services/${i.service}/${i.id}`))?.holder),
+    );
+    expect(new Set(holders)).toEqual(new Set([session]));
+    // Nothing goes when the earlier session does.
+    const end = performance.now() + 3_500;
+    while (performance.now() < end) {
+      await next.renew(signal);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect([...counts].filter((n) => n !== 150)).toEqual([]);
+    await observation.close();
+    await next.release(signal);
+  });
+
+  it("lets records live on after a close, until the session times out", async () => {
+    const owner = someOwner();
+    const dying = await open(`zookeeper://${server.address}${root}`);
+    const lease = dying.lease(owner, 2);
+    await lease.renew(signal);
+    await lease.register(someInstance(owner, { service: "kept" }), signal);
+    await dying.close();
+    expect(await bare.list(`${root}/services/kept`)).toHaveLength(1);
+    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "ABORTED" });
+    await waitFor("the expiry", async () => (await bare.list(`${root}/services/kept`))?.length === 0, {
+      within: 70_000,
+    });
+    expect(await bare.exists(`${root}/nodes/${owner.node}`)).toBe(false);
+  });
+
+  it("loses its session when it renews too late, whoever reads meanwhile, and takes a new one", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 1);
+    await lease.renew(signal);
+    const instance = someInstance(owner, { service: "late" });
+    await lease.register(instance, signal);
+    const observation = backend.observe({ services: new Set(["late"]) });
+    await eventually(observation, (s) => instancesOf(s, "late")?.length === 1);
+    await eventually(observation, (s) => instancesOf(s, "late")?.length === 0, 60_000);
+    await expect(lease.register(instance, signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    expect(await lease.renew(signal)).toMatchObject({ fresh: true });
+    await lease.register(instance, signal);
+    await eventually(observation, (s) => instancesOf(s, "late")?.length === 1);
+    await observation.close();
+    await lease.release(signal);
+  });
+
+  it("keeps a run that was replaced from writing, and lets it come back when its successor is gone", async () => {
+    const owner = someOwner();
+    const [old, next] = [backend.lease(owner, 10), backend.lease({ ...owner, run: "next" }, 10)];
+    const [known, late] = ["known", "late"].map((id) => someInstance(owner, { service: "fenced", id }));
+    if (!known || !late) throw new Error("two instances");
+    await old.renew(signal);
+    await old.register(known, signal);
+    await next.renew(signal);
+    await next.register(late, signal);
+    const session = await holderOfNode(owner.node);
+    // It has not heard of its successor yet.
+    await expect(old.register(late, signal)).rejects.toMatchObject({ code: "SUPERSEDED" });
+    for (let n = 0; n < 2; n += 1) {
+      await expect(old.renew(signal)).rejects.toMatchObject({ code: "SUPERSEDED" });
+    }
+    await expect(old.owned(signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    await expect(old.register(known, signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    for (const { id } of [known, late]) {
+      expect((await bare.read(`${root}/services/fenced/${id}`))?.holder).toBe(session);
+    }
+    await next.release(signal);
+    expect(await old.renew(signal)).toMatchObject({ fresh: true });
+    await old.register(known, signal);
+    expect(await old.owned(signal)).toHaveLength(1);
+    await old.release(signal);
+  });
+
+  it("claims a node and replaces a record that nobody keeps alive, unreadable ones included", async () => {
+    const owner = someOwner();
+    const instance = someInstance(owner, { service: "litter" });
+    const path = `${root}/services/litter/${instance.id}`;
+    await bare.create(`${root}/nodes/${owner.node}`, "not ours", "persistent");
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    await bare.create(path, "{", "persistent");
+    await lease.register(instance, signal);
+    expect(await lease.owned(signal)).toHaveLength(1);
+    expect((await bare.read(path))?.holder).toBe(await holderOfNode(owner.node));
+    await lease.release(signal);
+  });
+
+  it("notices that its records were deleted by hand, and takes a deleted node anew", async () => {
+    const owner = someOwner();
+    const instance = someInstance(owner, { service: "by-hand" });
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    await lease.register(instance, signal);
+    await bare.remove(`${root}/services/by-hand/${instance.id}`);
+    expect(await lease.owned(signal)).toEqual([]);
+    await lease.register(instance, signal);
+    expect(await lease.owned(signal)).toHaveLength(1);
+    await bare.remove(`${root}/nodes/${owner.node}`);
+    expect(await lease.renew(signal)).toMatchObject({ fresh: true });
+    expect(await lease.renew(signal)).toMatchObject({ fresh: false });
+    expect(await bare.exists(`${root}/nodes/${owner.node}`)).toBe(true);
+    await lease.release(signal);
+  });
+
+  it("removes a service's node with its last record, whoever creates a record there meanwhile", async () => {
+    const [one, other] = [someOwner(), someOwner()];
+    const leases = [backend.lease(one, 10), backend.lease(other, 10)] as const;
+    for (const lease of leases) await lease.renew(signal);
+    const observation = backend.observe({ services: new Set(["race"]) });
+    const churn = async (lease: Lease, owner: typeof one) => {
+      const instance = someInstance(owner, { service: "race" });
+      for (let n = 0; n < 100; n += 1) {
+        await lease.register({ ...instance, port: n + 1 }, signal);
+        if (n < 99) await lease.deregister(instance, signal);
+      }
+    };
+    await Promise.all([churn(leases[0], one), churn(leases[1], other)]);
+    await eventually(
+      observation,
+      (s) => instancesOf(s, "race")?.length === 2 && !!instancesOf(s, "race")?.every((i) => i.port === 100),
+    );
+    await leases[0].deregister(someInstance(one, { service: "race" }), signal);
+    await eventually(observation, (s) => instancesOf(s, "race")?.length === 1);
+    await leases[1].deregister(someInstance(other, { service: "race" }), signal);
+    await eventually(observation, (s) => instancesOf(s, "race")?.length === 0);
+    await waitFor("no node", async () => !(await bare.exists(`${root}/services/race`)), { within: 10_000 });
+    for (const lease of leases) await lease.release(signal);
+    await observation.close();
+  });
+
+  it("shows what stands beside garbage, and says what the garbage is", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    await lease.register(someInstance(owner, { service: "mixed" }), signal);
+    const misplaced = encodeInstance(someInstance(owner, { service: "ed", id: "misplaced" }));
+    for (const [id, text] of [
+      ["empty", ""],
+      ["half", '{"id":'],
+      ["misplaced", misplaced],
+    ] as const) {
+      await bare.create(`${root}/services/mixed/${id}`, text, "ephemeral");
+    }
+    const observation = backend.observe({ services: new Set(["mixed"]) });
+    const seen = await eventually(observation, (s) => s.invalid.size === 3);
+    expect(instancesOf(seen, "mixed")).toHaveLength(1);
+    expect([...seen.invalid.keys()].sort()).toEqual(
+      ["empty", "half", "misplaced"].map((id) => `${root}/services/mixed/${id}`),
+    );
+    await bare.write(
+      `${root}/services/mixed/half`,
+      encodeInstance(someInstance(owner, { service: "mixed", id: "half" })),
+    );
+    await eventually(observation, (s) => instancesOf(s, "mixed")?.length === 2 && s.invalid.size === 2);
+    for (const id of ["empty", "half", "misplaced"]) await bare.remove(`${root}/services/mixed/${id}`);
+    await eventually(observation, (s) => instancesOf(s, "mixed")?.length === 1 && s.invalid.size === 0);
+    await observation.close();
+    await lease.release(signal);
+  });
+
+  it("knows nothing of a service before it was read, and reads it as soon as it is wanted", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    for (const service of ["asked", "unasked"])
+      await lease.register(someInstance(owner, { service }), signal);
+    const observation = backend.observe({ services: new Set(["asked", "absent"]) });
+    const seen = await eventually(observation, (s) => instancesOf(s, "asked")?.length === 1);
+    await eventually(observation, (s) => instancesOf(s, "absent")?.length === 0);
+    expect(instancesOf(seen, "unasked")).toBeUndefined();
+    observation.want({ services: new Set(["asked", "unasked"]) });
+    const now = observation.current();
+    expect(now.known && instancesOf(now.value, "unasked")).toBeUndefined();
+    await eventually(observation, (s) => instancesOf(s, "unasked")?.length === 1);
+    observation.want({ services: "all" });
+    await eventually(observation, (s) => s.complete && instancesOf(s, "unasked")?.length === 1);
+    // What changes while nobody asks for it is not known any more, and read again when somebody does.
+    observation.want({ services: new Set(["asked"]) });
+    await lease.register(someInstance(owner, { service: "unasked", port: 7 }), signal);
+    await lease.register(someInstance(owner, { service: "unheard-of" }), signal);
+    observation.want({ services: "all" });
+    await eventually(
+      observation,
+      (s) => instancesOf(s, "unasked")?.[0]?.port === 7 && instancesOf(s, "unheard-of")?.length === 1,
+    );
+    await lease.release(signal);
+    await eventually(observation, (s) => s.services.size === 0);
+    await observation.close();
+  });
+
+  it("ends a storm in the world as it is", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    const observation = backend.observe({ services: "all" });
+    const instance = (n: number) =>
+      someInstance(owner, { service: `storm-${n % 5}`, id: `${owner.node}:${n}` });
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => {
+        for (let port = 1; port <= 5; port += 1) await lease.register({ ...instance(n), port }, signal);
+        if (n % 2 === 0) await lease.deregister(instance(n), signal);
+        if (n % 10 === 0) observation.refresh();
+      }),
+    );
+    const expected = (await lease.owned(signal)).map(encodeInstance).sort();
+    expect(expected).toHaveLength(100);
+    await eventually(observation, (s) => {
+      const all = [...s.services].flatMap(([, list]) => list.map(encodeInstance));
+      return JSON.stringify(all.sort()) === JSON.stringify(expected);
+    });
+    await observation.close();
+    await lease.release(signal);
+  });
+
+  it("asks the other hosts when one does not answer", async () => {
+    const several = await open(`zookeeper://127.0.0.1:${await freePort()},${server.address}${root}`);
+    const lease = several.lease(someOwner(), 10);
+    await lease.renew(signal);
+    const observation = several.observe({ services: "all" });
+    await eventually(observation, () => true);
+    await observation.close();
+    await lease.release(signal);
+    await several.close();
+  });
+
+  it("refuses what it cannot do, before it connects", async () => {
+    for (const rest of ["?layout=curator", "?user=root", "?ca=/etc/hosts", "/a//b", "/a/../b"]) {
+      await expect(open(`zookeeper://127.0.0.1${rest}`)).rejects.toMatchObject({ code: "BACKEND_URL" });
+    }
+  });
+
+  it("is unknown, not empty, while no server answers", async () => {
+    const nobody = await open(`zookeeper://127.0.0.1:${await freePort()}`);
+    const observation = nobody.observe({ services: "all" });
+    await waitFor("a problem", () => observation.current().problem?.kind === "unreachable", {
+      within: 20_000,
+    });
+    expect(observation.current().known).toBe(false);
+    await expect(nobody.lease(someOwner(), 5).renew(signal)).rejects.toMatchObject({
+      code: "BACKEND_UNREACHABLE",
+    });
+    await observation.close();
+    await nobody.close();
+  });
+
+  it("tells a refused right from an outage, and protects what it writes under a user", async () => {
+    const folder = tempDir("zookeeper-auth");
+    const file = join(folder, "password");
+    await writeFile(file, "secret\n");
+    const own = chroot();
+    const [member, guest] = [
+      await open(`zookeeper://${server.address}${own}?user=member&password-file=${file}`),
+      await open(`zookeeper://${server.address}${own}`),
+    ];
+    const owner = someOwner();
+    const lease = member.lease(owner, 10);
+    await lease.renew(signal);
+    await lease.register(someInstance(owner, { service: "guarded" }), signal);
+    // Everybody reads.
+    const observation = guest.observe({ services: "all" });
+    await eventually(observation, (s) => instancesOf(s, "guarded")?.length === 1);
+    await expect(guest.lease(someOwner(), 10).renew(signal)).rejects.toMatchObject({
+      code: "BACKEND_DENIED",
+      message: expect.not.stringContaining("secret") as string,
+    });
+    await observation.close();
+    await lease.release(signal);
+    await member.close();
+    await guest.close();
+  });
+});
+
+describe("zookeeper: in trouble", () => {
+  let troubled: ZooKeeper;
+  let aside: Connection;
+  let gate: Gate;
+  let backend: Backend;
+  let lease: Lease;
+  let observation: Observation;
+  const owner = someOwner();
+  const instance = someInstance(owner, { service: "kept" });
+  const root = "/trouble/portolan";
+
+  beforeAll(async () => {
+    troubled = await startZooKeeper();
+    gate = await openGate(troubled.port);
+    aside = await bareConnection(troubled.port);
+    backend = await open(`zookeeper://127.0.0.1:${gate.port}${root}`);
+    lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    await lease.register(instance, signal);
+    observation = backend.observe({ services: "all" });
+    await seen("kept");
+  });
+  afterAll(async () => {
+    await observation.close();
+    await backend.close();
+    await gate.close();
+    await troubled.stop();
+  });
+
+  const seen = (service: string, count = 1) =>
+    eventually(observation, (s) => instancesOf(s, service)?.length === count, 20_000);
+  const problem = (kind: "unreachable" | "denied" | undefined) =>
+    waitFor(`problem ${kind}`, () => observation.current().problem?.kind === kind, { within: 130_000 });
+  const kept = () => {
+    const now = observation.current();
+    return now.known ? [...now.value.services.keys()] : undefined;
+  };
+  /** The next renewal that succeeds; where one fails, the registrator tries again. */
+  const renewed = () => waitFor("a renewal", () => lease.renew(signal), { within: 50_000, every: 100 });
+
+  it("continues its session after a reset, and misses nothing that happened meanwhile", async () => {
+    gate.cut();
+    await problem("unreachable");
+    expect(kept()).toEqual(["kept"]);
+    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    const text = encodeInstance({ ...instance, service: "meanwhile", id: "x" });
+    await aside.create(`${root}/services/meanwhile/x`, text, "persistent");
+    gate.open();
+    await seen("meanwhile");
+    expect(kept()).toEqual(["kept", "meanwhile"]);
+    expect(await renewed()).toMatchObject({ fresh: false });
+    await aside.remove(`${root}/services/meanwhile/x`);
+    await aside.remove(`${root}/services/meanwhile`);
+    await seen("meanwhile", 0);
+    expect(kept()).toEqual(["kept"]);
+  });
+
+  it("notices a connection that went silent, and continues its session when it can", async () => {
+    gate.hold();
+    const before = performance.now();
+    const cancelled = new AbortController();
+    const call = lease.owned(cancelled.signal);
+    cancelled.abort();
+    await expect(call).rejects.toMatchObject({ code: "ABORTED" });
+    // A third of the 10 s that the server granted.
+    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    expect(performance.now() - before).toBeLessThan(5_500);
+    gate.open();
+    expect(await renewed()).toMatchObject({ fresh: false });
+    await lease.register({ ...instance, service: "after-silence" }, signal);
+    await seen("after-silence");
+    await lease.deregister({ ...instance, service: "after-silence" }, signal);
+    await seen("after-silence", 0);
+  });
+
+  it("keeps what it knows and says so while the network swallows everything, and registers anew", async () => {
+    gate.hold();
+    await problem("unreachable");
+    await waitFor("the expiry", async () => !(await aside.exists(`${root}/nodes/${owner.node}`)), {
+      within: 150_000,
+    });
+    expect(kept()).toEqual(["kept"]);
+    await expect(lease.register(instance, signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    gate.open();
+    await seen("kept", 0);
+    await expect(lease.register(instance, signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    expect(await renewed()).toMatchObject({ fresh: true });
+    expect(await lease.owned(signal)).toEqual([]);
+    await lease.register(instance, signal);
+    await seen("kept");
+    expect(await renewed()).toMatchObject({ fresh: false });
+  });
+
+  it("yields to a run that took over while it was cut off", async () => {
+    const other = someOwner();
+    const old = backend.lease(other, 2);
+    await old.renew(signal);
+    gate.hold();
+    await waitFor("the expiry", async () => !(await aside.exists(`${root}/nodes/${other.node}`)), {
+      within: 70_000,
+    });
+    const direct = await open(`zookeeper://${troubled.address}${root}`);
+    const next = direct.lease({ ...other, run: "next" }, 10);
+    await next.renew(signal);
+    gate.open();
+    const refusal = () =>
+      old.renew(signal).then(
+        () => "renewed",
+        (error: unknown) =>
+          error instanceof PortolanError && error.code !== "BACKEND_UNREACHABLE" && error.code,
+      );
+    expect(await waitFor("an answer", refusal, { within: 50_000 })).toBe("SUPERSEDED");
+    await next.release(signal);
+    await direct.close();
+    expect(await old.renew(signal)).toMatchObject({ fresh: true });
+    await old.release(signal);
+  });
+
+  it("keeps what it knows while the server is away, says so, and goes on in the same session", async () => {
+    await troubled.stop();
+    await problem("unreachable");
+    expect(kept()).toEqual(["kept"]);
+    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    await troubled.start();
+    await problem(undefined);
+    expect(await renewed()).toMatchObject({ fresh: false });
+    await lease.register({ ...instance, service: "after-restart" }, signal);
+    await seen("after-restart");
+    expect(kept()).toEqual(["after-restart", "kept"]);
+  });
+
+  it("takes a wiped server for a new world, and fills it again", async () => {
+    const problems: unknown[] = [];
+    const unsubscribe = observation.subscribe(() => problems.push(observation.current().problem?.kind));
+    await troubled.wipeAndRestart();
+    await seen("kept", 0);
+    // Nobody can take this for a removal: the connection was seen to break before.
+    expect(problems).toContain("unreachable");
+    unsubscribe();
+    expect(await renewed()).toMatchObject({ fresh: true });
+    await lease.register(instance, signal);
+    await seen("kept");
+  });
+});

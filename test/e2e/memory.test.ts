@@ -1,0 +1,3 @@
+import { pipelineScenarios } from "./scenarios.ts";
+
+pipelineScenarios("memory", async () => ({ url: "memory:", stop: async () => {} }));

@@ -1,0 +1,36 @@
+import { request } from "node:http";
+
+/**
+ * The body of a 200 answer, from a URL, or from a path behind a Unix socket. One connection for each call.
+ * @throws an error with the status and body of any other answer; after `within` ms (default 2 s) without an end
+ */
+export function get(
+  url: string,
+  { socketPath, within = 2000 }: { socketPath?: string; within?: number } = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      url,
+      {
+        agent: false,
+        signal: AbortSignal.timeout(within),
+        ...(socketPath === undefined ? {} : { socketPath }),
+      },
+      (answer) => {
+        answer.setEncoding("utf8");
+        let body = "";
+        answer.on("data", (text: string) => {
+          body += text;
+        });
+        answer.on("error", reject);
+        answer.on("end", () =>
+          answer.statusCode === 200
+            ? resolve(body)
+            : reject(new Error(`GET ${url}: ${answer.statusCode} ${body.trim()}`)),
+        );
+      },
+    );
+    asked.on("error", (cause) => reject(new Error(`GET ${url}: ${cause.message || cause.name}`, { cause })));
+    asked.end();
+  });
+}
