@@ -30,6 +30,7 @@ export interface Tree {
 }
 
 interface Service {
+  readonly name: string;
   readonly path: string;
   readonly records: Records;
   readonly watcher: Watcher;
@@ -61,7 +62,13 @@ export function createTree(
   const guard = (work: Promise<unknown>) => {
     work.catch((error: unknown) => on.drop(coded("BACKEND_UNREACHABLE", error)));
   };
-  const interested = (name: string) => wanted.all || wanted.names.has(name);
+  /** Whether a watch of this service still matters; one that nobody wants any more is let go. */
+  const live = (service: Service) => {
+    if (services.get(service.name) !== service) return false;
+    const interested = wanted.all || wanted.names.has(service.name);
+    if (!interested) remove(service.name);
+    return interested;
+  };
   const remove = (name: string) => {
     if (services.delete(name)) changed();
   };
@@ -85,12 +92,11 @@ export function createTree(
     const known = services.get(name);
     if (known) return known.reading ?? Promise.resolve();
     const service: Service = {
+      name,
       path: `${root}/${name}`,
       records: inherited.get(name) ?? createRecords(),
       watcher() {
-        if (services.get(name) !== service) return;
-        if (interested(name)) guard(read(name, service));
-        else remove(name);
+        if (live(service)) guard(read(service));
       },
       watchers: new Map(),
       armed: new Set(),
@@ -99,25 +105,25 @@ export function createTree(
     };
     inherited.delete(name);
     services.set(name, service);
-    return read(name, service);
+    return read(service);
   };
 
   /** Reads a service, and once more if something was touched in the middle of it. */
-  const read = (name: string, service: Service): Promise<void> => {
+  const read = (service: Service): Promise<void> => {
     service.again = true;
     service.reading ??= (async () => {
       while (service.again) {
         service.again = false;
-        await readOnce(name, service);
+        await readOnce(service);
       }
       service.reading = undefined;
     })();
     return service.reading;
   };
 
-  const readOnce = async (name: string, service: Service) => {
+  const readOnce = async (service: Service) => {
     const ids = await on.list(service.path, service.watcher);
-    if (!ids && !wanted.names.has(name)) return remove(name);
+    if (!ids && !wanted.names.has(service.name)) return remove(service.name);
     if (!ids && (await on.exists(service.path, service.watcher))) {
       service.again = true;
       return;
@@ -153,7 +159,7 @@ export function createTree(
     (event) => {
       service.armed.delete(id);
       // The list tells what became of a deleted node: its own watch has fired too, or it is being read.
-      if (event.type === Event.NODE_DELETED) return;
+      if (event.type === Event.NODE_DELETED || !live(service)) return;
       guard(
         readRecord(service, id).then(() => {
           if (!service.reading) show(service);
@@ -178,9 +184,9 @@ export function createTree(
     },
     refresh() {
       if (wanted.all) guard(listNames());
-      for (const [name, service] of services) {
+      for (const service of services.values()) {
         service.armed.clear();
-        guard(read(name, service));
+        guard(read(service));
       }
     },
     listed: () => listed,

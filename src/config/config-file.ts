@@ -29,6 +29,11 @@ export async function readConfigFile(file: string, cwd: string): Promise<ConfigF
   return parseConfig(text, title, dirname(file));
 }
 
+/** What YAML says of `backend: memory:` does not tell what to do. */
+const hints: Readonly<Record<string, string>> = {
+  BLOCK_AS_IMPLICIT_KEY: "; a value that ends in a colon needs quotes",
+};
+
 /** Checks the text of a config file. `title` names it in messages; its paths are relative to `folder`. */
 export function parseConfig(text: string, title: string, folder: string): ConfigFile {
   const lines = new LineCounter();
@@ -37,7 +42,9 @@ export function parseConfig(text: string, title: string, folder: string): Config
     const { line, col } = lines.linePos(offset);
     return `${title}:${line}:${col}`;
   };
-  const syntax = document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`);
+  const syntax = document.errors.map(
+    (error) => `${at(error.pos[0])}: ${error.message}${hints[error.code] ?? ""}`,
+  );
   if (syntax.length > 0) return { values: {}, mistakes: syntax, place: () => title, templateSources: [] };
 
   // A number stays the text that it was, so that `mode: 0644` keeps its leading zero.

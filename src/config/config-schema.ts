@@ -48,10 +48,17 @@ function entry(map: Map<string, Map<string, z.ZodType>>, name: string): Map<stri
   return found;
 }
 
+/** `[memory:]` is a list of mappings for YAML. */
+function notText({ input }: { readonly input?: unknown }): string {
+  const hint =
+    typeof input === "object" && input !== null ? "; a value that ends in a colon needs quotes" : "";
+  return `it is neither a word nor a number${hint}`;
+}
+
 /** A scalar as an option of the same name would take it. */
 function text<T>(parse: (text: string) => T) {
   return z
-    .union([z.string(), z.boolean()], { error: "it is neither a word nor a number" })
+    .union([z.string(), z.boolean()], { error: notText })
     .transform((value, context) => attempt(context, () => parse(String(value))));
 }
 

@@ -1,12 +1,11 @@
 import { createServer, type Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import {
   aborted,
   type Connection,
   type ConnectionOptions,
   connect,
 } from "../../src/backends/zookeeper-connection.ts";
-import { startZooKeeper, type ZooKeeper } from "../servers/zookeeper.ts";
 
 const signal = new AbortController().signal;
 const options = (port: number, over: Partial<ConnectionOptions> = {}): ConnectionOptions => ({
@@ -20,16 +19,12 @@ const options = (port: number, over: Partial<ConnectionOptions> = {}): Connectio
 });
 
 describe("a ZooKeeper connection", () => {
-  let server: ZooKeeper;
+  const server = inject("zookeeper");
   let on: Connection;
   beforeAll(async () => {
-    server = await startZooKeeper();
     on = await connect(options(server.port, { timeout: 10_000, keepAlive: true }));
   });
-  afterAll(async () => {
-    await on.end();
-    await server.stop();
-  });
+  afterAll(() => on.end());
 
   it("replaces a node of version 0 only while it has version 0", async () => {
     // In the package's own transactions this version means any.

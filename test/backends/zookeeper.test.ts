@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import {
   type Backend,
   instancesOf,
@@ -27,22 +27,18 @@ const open = (text: string): Promise<Backend> => openZookeeper(parseBackendUrl(t
 const bareConnection = (port: number, digest?: string): Promise<Connection> =>
   connect({ host: "127.0.0.1", port, digest, timeout: 10_000, limit: 5_000, keepAlive: true, signal });
 
-let server: ZooKeeper;
+const server = inject("zookeeper");
 let bare: Connection;
 let worlds = 0;
 const chroot = () => {
   worlds += 1;
-  return `/t${worlds}/portolan`;
+  return `/zookeeper-test-${process.pid}/${worlds}`;
 };
 
 beforeAll(async () => {
-  server = await startZooKeeper();
   bare = await bareConnection(server.port);
 });
-afterAll(async () => {
-  await bare.end();
-  await server.stop();
-});
+afterAll(() => bare.end());
 
 contractSuite({
   name: "zookeeper:",

@@ -128,7 +128,9 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
         `${host} to answer ${JSON.stringify(expected)}`,
         async () => {
           const answer = await proxy.get(host);
-          const matches = Object.entries(expected).every(([key, value]) => answer[key as keyof Answer] === value);
+          const matches = Object.entries(expected).every(
+            ([key, value]) => answer[key as keyof Answer] === value,
+          );
           if (!matches) throw new Error(JSON.stringify(answer));
           return true;
         },

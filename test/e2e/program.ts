@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { freePort } from "../servers/ports.ts";
-import { startServer, type TestServer } from "../servers/server.ts";
 import { tempDir } from "../servers/run.ts";
+import { startServer, type TestServer } from "../servers/server.ts";
 
 const cli = join(import.meta.dirname, "../../dist/cli.js");
 

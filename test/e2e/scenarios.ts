@@ -7,7 +7,7 @@ import { type DockerHost, startDockerHost } from "../servers/docker.ts";
 import { importWebImage } from "../servers/image.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
-import { patience, type Pipeline, startPipeline } from "./pipeline.ts";
+import { type Pipeline, patience, startPipeline } from "./pipeline.ts";
 import { startProgram } from "./program.ts";
 import { proxies } from "./proxy-under-test.ts";
 
@@ -68,7 +68,9 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
       execFileSync(program, args, { stdio: "pipe" });
     };
     const services = (): readonly Instance[] =>
-      JSON.parse(execFileSync(process.execPath, [cli, "services", "--json", store.url], { encoding: "utf8" }));
+      JSON.parse(
+        execFileSync(process.execPath, [cli, "services", "--json", store.url], { encoding: "utf8" }),
+      );
 
     it("R1 R2: traffic comes when a container starts and leaves when it stops or is killed", async () => {
       const web = await line.web("one");
@@ -133,47 +135,53 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
       await line.answers("after-docker.test", { status: 200, body: next.name });
     });
 
-    it.skipIf(inOneProcess)("R3: another Docker under the same node name is refused and touches nothing", async () => {
-      const web = await line.web("mine");
-      await line.answers("mine.test", { status: 200, body: web.name });
-      const before = services();
-      const other = await startDockerHost();
-      try {
-        const stranger = await startProgram("registrator", [
-          ...line.registratorArgs({ docker: other.dockerHost, ip: other.address }),
-          store.url,
-        ]);
-        const reason = await waitFor(
-          "the refusal",
-          async () => {
-            const reasons = await stranger.notReady();
-            if (!reasons.includes("NODE_TAKEN")) throw new Error(`not refused; /readyz: ${reasons}`);
-            return reasons;
-          },
-          { within: patience * 3 },
-        );
-        expect(reason).toContain(line.node);
-        expect(services()).toEqual(before);
-        await stranger.stop();
-      } finally {
-        await other.stop();
-      }
-      expect((await line.get("mine.test")).body).toBe(web.name);
-    });
+    it.skipIf(inOneProcess)(
+      "R3: another Docker under the same node name is refused and touches nothing",
+      async () => {
+        const web = await line.web("mine");
+        await line.answers("mine.test", { status: 200, body: web.name });
+        const before = services();
+        const other = await startDockerHost();
+        try {
+          const stranger = await startProgram("registrator", [
+            ...line.registratorArgs({ docker: other.dockerHost, ip: other.address }),
+            store.url,
+          ]);
+          const reason = await waitFor(
+            "the refusal",
+            async () => {
+              const reasons = await stranger.notReady();
+              if (!reasons.includes("NODE_TAKEN")) throw new Error(`not refused; /readyz: ${reasons}`);
+              return reasons;
+            },
+            { within: patience * 3 },
+          );
+          expect(reason).toContain(line.node);
+          expect(services()).toEqual(before);
+          await stranger.stop();
+        } finally {
+          await other.stop();
+        }
+        expect((await line.get("mine.test")).body).toBe(web.name);
+      },
+    );
 
-    it.skipIf(inOneProcess || scheme === "file")("a backend that restarts takes no traffic away", async () => {
-      const web = await line.web("store");
-      await line.answers("store.test", { status: 200, body: web.name });
-      const before = line.config();
-      const failures = await underLoad("store.test", async () => {
-        await store.restart?.();
-        await line.ready();
-      });
-      expect(failures).toEqual([]);
-      expect(line.config()).toBe(before);
-      const next = await line.web("after-store");
-      await line.answers("after-store.test", { status: 200, body: next.name });
-    });
+    it.skipIf(inOneProcess || scheme === "file")(
+      "a backend that restarts takes no traffic away",
+      async () => {
+        const web = await line.web("store");
+        await line.answers("store.test", { status: 200, body: web.name });
+        const before = line.config();
+        const failures = await underLoad("store.test", async () => {
+          await store.restart?.();
+          await line.ready();
+        });
+        expect(failures).toEqual([]);
+        expect(line.config()).toBe(before);
+        const next = await line.web("after-store");
+        await line.answers("after-store.test", { status: 200, body: next.name });
+      },
+    );
 
     it("T1 T2: a templater that is killed at any moment leaves a whole file that passes its check", async () => {
       const seen = new Set<string>();
@@ -206,7 +214,9 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
         const { ino, mtimeMs } = statSync(line.proxy.config);
         return { ino, mtimeMs, workers: line.workers() };
       };
-      await waitFor("old workers to end", () => world().workers.length === line.proxy.workers, { within: 60_000 });
+      await waitFor("old workers to end", () => world().workers.length === line.proxy.workers, {
+        within: 60_000,
+      });
       const before = world();
       await line.templater.restart();
       await line.ready();

@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/config/config-file.ts";
+
+const parse = (text: string) => parseConfig(text, "portolan.yaml", "/etc/portolan");
+
+describe("a config file", () => {
+  it("gives its values as the options would", () => {
+    const { values, mistakes } = parse(`
+backend: [consul://127.0.0.1:8500, etcd://h1:2379]
+docker: unix:///run/docker.sock
+registrator: { ip: interface:eth0, tags: [prod, "a,b"], ttl: 20, internal: yes, select: app=web, onExit: deregister }
+templater:
+  wait: { min: 25ms }
+  minInterval: 500ms
+  templates:
+    - source: haproxy.cfg.hbs
+      destination: /etc/haproxy/haproxy.cfg
+      mode: 0644
+      check: [haproxy, -c, -f, "{{src}}", 1.10]
+      reload: { signal: { name: USR2, pidfile: run/haproxy.pid } }
+      timeout: 5s
+    - { source: a, destination: b, mode: 0o600, check: { shell: "true" }, reload: { shell: reload it } }
+    - { source: a, destination: c, reload: { command: [nginx, -s, reload] } }
+    - { source: a, destination: d, reload: none }
+listen: off
+agent:
+`);
+    expect(mistakes).toEqual([]);
+    expect(values).toEqual({
+      backend: ["consul://127.0.0.1:8500", "etcd://h1:2379"],
+      docker: "unix:///run/docker.sock",
+      registrator: {
+        ip: "interface:eth0",
+        tags: ["prod", "a", "b"],
+        ttl: 20_000,
+        internal: true,
+        select: { label: "app", value: "web" },
+        onExit: "deregister",
+      },
+      templater: {
+        wait: { min: 25, max: 100 },
+        minInterval: 500,
+        templates: [
+          {
+            source: "/etc/portolan/haproxy.cfg.hbs",
+            destination: "/etc/haproxy/haproxy.cfg",
+            mode: 0o644,
+            check: { argv: ["haproxy", "-c", "-f", "{{src}}", "1.10"] },
+            reload: { kind: "signal", name: "SIGUSR2", pidfile: "/etc/portolan/run/haproxy.pid" },
+            timeout: 5000,
+          },
+          {
+            source: "/etc/portolan/a",
+            destination: "/etc/portolan/b",
+            mode: 0o600,
+            check: { shell: "true" },
+            reload: { kind: "command", command: { shell: "reload it" } },
+            timeout: 30_000,
+          },
+          {
+            source: "/etc/portolan/a",
+            destination: "/etc/portolan/c",
+            reload: { kind: "command", command: { argv: ["nginx", "-s", "reload"] } },
+            timeout: 30_000,
+          },
+          {
+            source: "/etc/portolan/a",
+            destination: "/etc/portolan/d",
+            reload: { kind: "none" },
+            timeout: 30_000,
+          },
+        ],
+      },
+      listen: "off",
+    });
+  });
+
+  it("takes one backend as a word, and nothing at all", () => {
+    expect(parse("backend: 'consul:'").values).toEqual({ backend: ["consul:"] });
+    expect(parse("# nothing yet\n")).toMatchObject({ values: {}, mistakes: [] });
+  });
+
+  it("tells every mistake at once, with its place, in the order of the file", () => {
+    const { values, mistakes, templateSources } = parse(
+      [
+        "backnd: x", // 1
+        "backend: [consl://x, 'etcd://me:secret@b']", // 2
+        "registrator: { ipp: 3, ttl: 5x, tags: {a: 1}, resync: }", // 3
+        "templater:", // 4
+        "  wait: { min: 25, mx: 2s }", // 5
+        "  templates:", // 6
+        "    - sorce: a", // 7
+        "      destination: 5", // 8
+        "      mode: 999", // 9
+        "      check: true", // 10
+        "      reload: { signal: {name: HUPP}, haproxy: {} }", // 11
+        "      guard: {maxDrop: 50%}", // 12
+        "    - {source: a, destination: b, reload: {shell: x, command: [y]}}", // 13
+        "    - {source: a, destination: b, reload: restart, check: []}", // 14
+        "    - x", // 15
+      ].join("\n"),
+    );
+    expect(values).toEqual({});
+    expect(templateSources).toEqual(["a", "a"]);
+    const expected = [
+      '1:1: backnd: unknown key; the nearest known one is "backend"',
+      '2:11: backend[0]: backend "consl://x": unknown scheme "consl"',
+      '2:22: backend[1]: backend "etcd://***@b": credentials do not belong in a URL',
+      '3:16: registrator.ipp: unknown key; the nearest known one is "ip"',
+      '3:24: registrator.ttl: "5x" is not a duration',
+      "3:33: registrator.tags: it is neither a word nor a number",
+      "3:47: registrator.resync: it is neither a word nor a number",
+      '5:11: templater.wait.min: "25" has no unit',
+      '5:20: templater.wait.mx: unknown key; the nearest known one is "max"',
+      "7:7: templater.templates[0].source: it is missing",
+      '7:7: templater.templates[0].sorce: unknown key; the nearest known one is "source"',
+      "9:7: templater.templates[0].mode: it is not a mode",
+      "10:7: templater.templates[0].check: it is neither a list of words nor {shell: …}",
+      "11:17: templater.templates[0].reload.signal.pidfile: it is missing",
+      '11:26: templater.templates[0].reload.signal.name: "HUPP" is not a signal; the nearest is HUP',
+      "11:39: templater.templates[0].reload.haproxy: not available yet",
+      "12:7: templater.templates[0].guard: not available yet",
+      "13:35: templater.templates[1].reload: it has to be exactly one of",
+      "14:35: templater.templates[2].reload: it is neither none, {command: […]}",
+      "14:52: templater.templates[2].check: it names no program",
+      "15:7: templater.templates[3]: it is not a mapping of keys to values",
+    ];
+    expect(mistakes).toEqual(expected.map((text) => expect.stringContaining(`portolan.yaml:${text}`)));
+    expect(mistakes.join()).not.toContain("secret");
+  });
+
+  it.each(["group", "owner", "forEach", "backups", "verify", "guard"])(
+    "says that %s is not available yet",
+    (key) => {
+      const text = `templater: { templates: [{ source: a, destination: b, ${key}: 1 }] }`;
+      expect(parse(text).mistakes).toEqual([
+        expect.stringContaining(`templates[0].${key}: not available yet`),
+      ]);
+    },
+  );
+
+  it.each<[text: string, mistakes: string[]]>([
+    ["a: [1\nb: {\n", [":2:1: ", ":3:1: "]],
+    [
+      "backend: consul:\n",
+      [":1:10: Nested mappings are not allowed in compact mappings; a value that ends in a colon"],
+    ],
+    [
+      "backend: [memory:]\n",
+      [":1:11: backend[0]: it is neither a word nor a number; a value that ends in a colon"],
+    ],
+    ["docker: unix:///a\ndocker: unix:///b\n", [":2:1: Map keys must be unique"]],
+    ["- a\n", [":1:1: it is not a mapping"]],
+    ["backend: *nobody\n", [": Unresolved alias"]],
+    ["backend: !!!\n\t- x\n", [":"]],
+  ])("survives %j", (text, mistakes) => {
+    const found = parse(text).mistakes;
+    for (const [index, part] of mistakes.entries()) expect(found[index]).toContain(`portolan.yaml${part}`);
+  });
+});

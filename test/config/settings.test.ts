@@ -1,0 +1,215 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseArguments } from "../../src/config/arguments.ts";
+import type { OptionName } from "../../src/config/options.ts";
+import { type Env, readSettings, type Settings } from "../../src/config/settings.ts";
+import { defaultStateFolder } from "../../src/config/state-folder.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "portolan-settings-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+async function settings(line: string, env: Env = {}, file?: string): Promise<Settings> {
+  if (file !== undefined) writeFileSync(join(folder, "portolan.yaml"), file);
+  const given = await parseArguments(line.split(" ").filter(Boolean));
+  if (given.command === undefined) throw new Error(`no command in ${line}`);
+  return readSettings({ ...given, command: given.command }, env, folder);
+}
+
+const texts = ({ mistakes }: Settings) => mistakes.map(({ code, text }) => `${code}: ${text}`);
+
+describe("a value comes from the first that speaks:", () => {
+  const file = "registrator: { ttl: 3s }\nlogLevel: error\n";
+  it.each<[line: string, env: Env, ttl: number, origin: string]>([
+    ["registrator --ttl 1s consul:", { PORTOLAN_TTL: "2s" }, 1000, "flag"],
+    ["registrator consul:", { PORTOLAN_TTL: "2s" }, 2000, "environment"],
+    ["registrator consul:", { PORTOLAN_TTL: "" }, 3000, "file"],
+    ["agent -t a:b", {}, 3000, "file"],
+  ])("%s %j", async (line, env, ttl, origin) => {
+    const { values, origins, mistakes } = await settings(line, env, file);
+    expect(mistakes).toEqual([]);
+    expect(values.ttl).toBe(ttl);
+    expect(origins.ttl).toBe(origin);
+    expect(values.logLevel).toBe("error");
+  });
+
+  it("and from the default when nobody does", async () => {
+    const { values, origins, configFile, targets } = await settings("registrator consul:");
+    expect(configFile).toBeUndefined();
+    expect(targets).toEqual([]);
+    expect(new Set(Object.values(origins))).toEqual(new Set(["default", "flag"]));
+    expect(values).toMatchObject({
+      docker: "unix:///var/run/docker.sock",
+      ttl: 15_000,
+      resync: 60_000,
+      onExit: "keep",
+      labelPrefix: "SERVICE_",
+      tags: [],
+      internal: false,
+      logLevel: "info",
+    });
+  });
+
+  it.each<[line: string, env: Env, file: string | undefined, backend: string[]]>([
+    [
+      "registrator --backend consul: etcd:",
+      { PORTOLAN_BACKEND: "file:///x" },
+      "backend: file:///y",
+      ["consul:"],
+    ],
+    [
+      "registrator etcd: consul:",
+      { PORTOLAN_BACKEND: "file:///x" },
+      "backend: file:///y",
+      ["etcd:", "consul:"],
+    ],
+    [
+      "registrator",
+      { PORTOLAN_BACKEND: "file:///x  etcd://a:1,b:2" },
+      undefined,
+      ["file:///x", "etcd://a:1,b:2"],
+    ],
+    ["registrator", {}, "backend: [file:///y, 'consul:']", ["file:///y", "consul:"]],
+    ["registrator", {}, "backend: file:///y\nregistrator: { backend: file:///z }", ["file:///z"]],
+  ])("backend of %s %j %j", async (line, env, text, backend) => {
+    const { values, mistakes } = await settings(line, env, text);
+    expect(mistakes).toEqual([]);
+    expect(values.backend).toEqual(backend);
+  });
+
+  it("warns of a backend that is passed over", async () => {
+    expect((await settings("templater -t a:b --backend consul: etcd:")).warnings).toHaveLength(1);
+  });
+
+  it.each<[env: Env, file: string | undefined, docker: string]>([
+    [{ DOCKER_HOST: "tcp://1.2.3.4:2375" }, undefined, "tcp://1.2.3.4:2375"],
+    [{ DOCKER_HOST: "tcp://1.2.3.4:2375" }, "docker: unix:///f", "unix:///f"],
+    [
+      { DOCKER_HOST: "tcp://1.2.3.4:2375" },
+      "docker: unix:///f\nregistrator: { docker: unix:///r }",
+      "unix:///r",
+    ],
+    [{ DOCKER_HOST: "tcp://1.2.3.4:2375", PORTOLAN_DOCKER: "unix:///e" }, "docker: unix:///f", "unix:///e"],
+  ])("Docker of %j %j", async (env, file, docker) => {
+    expect((await settings("registrator consul:", env, file)).values.docker).toBe(docker);
+  });
+
+  it("a section speaks for its own command only", async () => {
+    const file = "listen: 127.0.0.1:1\nregistrator: { listen: 127.0.0.1:2, stateDir: here }\n";
+    expect((await settings("registrator consul:", {}, file)).values).toMatchObject({
+      listen: { port: 2 },
+      stateDir: join(folder, "here"),
+    });
+    expect((await settings("templater -t a:b consul:")).values).toMatchObject({
+      listen: { port: 1 },
+      stateDir: undefined,
+    });
+  });
+
+  it.each<[name: OptionName, env: Env, value: unknown]>([
+    ["internal", { PORTOLAN_INTERNAL: "1" }, true],
+    ["tags", { PORTOLAN_TAGS: "a,b" }, ["a", "b"]],
+    ["select", { PORTOLAN_SELECT: "x=y" }, { label: "x", value: "y" }],
+    ["onExit", { PORTOLAN_ON_EXIT: "deregister" }, "deregister"],
+  ])("%s from %j", async (name, env, value) => {
+    expect((await settings("registrator consul:", env)).values[name]).toEqual(value);
+  });
+});
+
+describe("targets", () => {
+  it("of flags are relative to the working folder, those of the file to the file", async () => {
+    mkdirSync(join(folder, "etc"));
+    const file = join(folder, "etc", "p.yaml");
+    writeFileSync(
+      file,
+      "templater: { wait: 1s, minInterval: 2s, templates: [{ source: a, destination: b, timeout: 9s }] }",
+    );
+    const { targets, mistakes } = await settings(`templater -c etc/p.yaml consul:`);
+    expect(mistakes).toEqual([]);
+    expect(targets).toEqual([
+      {
+        source: join(folder, "etc/a"),
+        destination: join(folder, "etc/b"),
+        reload: { kind: "none" },
+        commandTimeout: 9000,
+        wait: { min: 1000, max: 4000 },
+        minInterval: 2000,
+      },
+    ]);
+    const flags = await settings(`templater -c etc/p.yaml -t x:y consul:`);
+    expect(flags.targets).toMatchObject([{ source: join(folder, "x"), destination: join(folder, "y") }]);
+  });
+
+  it("of the environment stand one a line", async () => {
+    const { targets } = await settings("agent", { PORTOLAN_TEMPLATE: "a:b:reload now\nc:d" });
+    expect(targets.map(({ reload }) => reload)).toEqual([
+      { kind: "command", command: { shell: "reload now" } },
+      { kind: "none" },
+    ]);
+  });
+});
+
+describe("mistakes", () => {
+  it("of all sides are told together", async () => {
+    const found = await settings(
+      "registrator --ttl 5x --nope consl://x",
+      { PORTOLAN_INTERNAL: "maybe" },
+      "registrator: { ipp: 1 }",
+    );
+    expect(texts(found)).toEqual([
+      expect.stringContaining('USAGE: unknown option "--nope"'),
+      expect.stringContaining("CONFIG: portolan.yaml:1:16: registrator.ipp"),
+      expect.stringContaining('BACKEND_URL: argument: backend "consl://x"'),
+      expect.stringContaining("USAGE: PORTOLAN_INTERNAL"),
+      expect.stringContaining("USAGE: --ttl"),
+    ]);
+  });
+
+  it.each<[line: string, mistake: RegExp | undefined]>([
+    ["registrator", /USAGE: no backend; give one/],
+    ["templater -t a:b", /USAGE: no backend/],
+    ["services", /USAGE: no backend/],
+    ["render -t a:b", /USAGE: no backend/],
+    ["render -t a:b --snapshot s.json", undefined],
+    ["agent -t a:b", undefined],
+    ["agent", /USAGE: no template/],
+    ["templater consul:", /USAGE: no template/],
+    ["templater -t a:b consul: etcd:", /templater takes one backend, and 2 are given/],
+    ["registrator memory:", /BACKEND_URL: memory: lives inside one process/],
+    ["registrator consul: web", /unexpected argument "web"; a backend is written as a URL/],
+    ["services web consul:", undefined],
+    ["services web api consul:", /unexpected argument "api"/],
+    ["check consul:", /unexpected argument "consul:"/],
+    ["templater -t a:b -t c:./b consul:", /two templates have the destination \.\/b/],
+    ["check -c nowhere.yaml", /CONFIG: nowhere.yaml: there is no such file/],
+  ])("%s", async (line, mistake) => {
+    const found = texts(await settings(line));
+    expect(found).toEqual(mistake === undefined ? [] : [expect.stringMatching(mistake)]);
+  });
+
+  it("has something to say of what registrator's options no longer do", async () => {
+    const { ignored, mistakes } = await settings("registrator -cleanup -retry-attempts -1 consul:");
+    expect(mistakes).toEqual([]);
+    expect(ignored).toEqual([expect.stringMatching(/^-cleanup/), expect.stringMatching(/^-retry-attempts/)]);
+  });
+});
+
+describe("the default state folder", () => {
+  it("is the system's where that can be written", async () => {
+    expect(await defaultStateFolder("registrator", {}, join(folder, "state"))).toBe(
+      join(folder, "state/registrator"),
+    );
+  });
+
+  it.each<[env: Env, path: string]>([
+    [{ XDG_STATE_HOME: "/x/state", HOME: "/home/me" }, "/x/state/portolan/agent"],
+    [{ HOME: "/home/me" }, "/home/me/.local/state/portolan/agent"],
+  ])("else the user's: %j", async (env, path) => {
+    writeFileSync(join(folder, "file"), "");
+    expect(await defaultStateFolder("agent", env, join(folder, "file"))).toBe(path);
+  });
+});
