@@ -26,10 +26,8 @@ export function prettyLine(line: string, colour: boolean): string {
 function errorWords({ code, message, cause, stack }: Readonly<Record<string, unknown>>): readonly string[] {
   const head = code === undefined ? "error:" : `${code}:`;
   const why = cause === undefined ? "" : ` (${cause})`;
-  return [
-    `${head} ${visible(`${message}${why}`)}`,
-    ...(stack === undefined ? [] : [`\n${visible(String(stack))}`]),
-  ];
+  const trace = stack === undefined ? "" : `\n${stack}`;
+  return [`${head} ${visible(`${message}${why}${trace}`)}`];
 }
 
 function word(value: unknown): string {

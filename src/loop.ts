@@ -21,6 +21,8 @@ export interface LoopOptions {
   pass(turn: Turn): Promise<undefined | "superseded">;
   /** ms. The first change after quiet is applied after `min`; a storm is bounded by `max`. */
   readonly wait?: { readonly min: number; readonly max: number };
+  /** ms, the longest wait after a failure (10 s): less where a deadline of the world runs meanwhile. */
+  readonly retryCap?: number;
   /** Called for every failed pass with the ms until the next try. */
   failed?(error: unknown, retryIn: number): void;
   /** Called after each pass that did what it had to do. */
@@ -94,7 +96,7 @@ export function controlLoop(options: LoopOptions): Loop {
           options.done?.();
         } catch (error) {
           if (signal.aborted) return;
-          const wait = Math.max(backoff(attempt), retryFloor);
+          const wait = Math.max(backoff(attempt, 100, options.retryCap), retryFloor);
           attempt += 1;
           options.failed?.(error, wait);
           const failedAt = monotonic();

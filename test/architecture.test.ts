@@ -96,7 +96,7 @@ describe("the architecture", () => {
 
   it("reads clocks and sets timers in clock.ts only", () => {
     const timers =
-      /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now|AbortSignal\.timeout)\b|new Date\(\)/;
+      /(?<!\.)\b(setTimeout|setInterval|setImmediate)\b|\b(Date\.now|performance\.now|AbortSignal\.timeout)\b|new Date\(\)/;
     const wrong = files.filter(({ name, text }) => name !== "clock.ts" && timers.test(withoutComments(text)));
     expect(wrong.map(({ name }) => name)).toEqual([]);
   });

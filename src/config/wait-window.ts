@@ -7,6 +7,7 @@ export interface WaitWindow {
   readonly max: number;
 }
 
+/** The window unless somebody says otherwise. */
 export const defaultWait: WaitWindow = { min: 25, max: 2000 };
 
 /** `MIN[:MAX]`; without MAX it is four times MIN, as in consul-template. Throws USAGE. */

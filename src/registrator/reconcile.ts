@@ -75,6 +75,8 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   };
 
   const beat = controlLoop({
+    // A backend that comes back must not see the lease run out while we wait for the next try.
+    retryCap: Math.min(10_000, (options.ttlSeconds * 1000) / 4),
     async pass({ signal }) {
       cancelBeat();
       const wish = options.wish();

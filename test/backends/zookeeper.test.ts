@@ -90,7 +90,6 @@ describe("zookeeper:", () => {
 
   it("answers with the time to live that the server grants", async () => {
     for (const [asked, granted] of [
-      [0.1, 1],
       [3, 3],
       [600, 10],
     ] as const) {
@@ -208,14 +207,17 @@ describe("zookeeper:", () => {
 
   it("loses its session when it renews too late, whoever reads meanwhile, and takes a new one", async () => {
     const owner = someOwner();
-    const lease = backend.lease(owner, 1);
+    const lease = backend.lease(owner, 2);
     await lease.renew(signal);
     const instance = someInstance(owner, { service: "late" });
     await lease.register(instance, signal);
     const observation = backend.observe({ services: new Set(["late"]) });
     await eventually(observation, (s) => instancesOf(s, "late")?.length === 1);
     await eventually(observation, (s) => instancesOf(s, "late")?.length === 0, 60_000);
-    await expect(lease.register(instance, signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    // The server closes the connection a moment after it has removed the records.
+    const refusal = () =>
+      lease.register(instance, signal).catch((error) => error.code !== "BACKEND_UNREACHABLE" && error.code);
+    expect(await waitFor("an answer", refusal, { within: 10_000 })).toBe("LEASE_LOST");
     expect(await lease.renew(signal)).toMatchObject({ fresh: true });
     await lease.register(instance, signal);
     await eventually(observation, (s) => instancesOf(s, "late")?.length === 1);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { prettyLine } from "../../src/log-pretty.ts";
+import { prettyLine } from "../src/log-pretty.ts";
 
 const pretty = (fields: Readonly<Record<string, unknown>>, colour = false) =>
   prettyLine(
@@ -18,7 +18,7 @@ describe("a line for people", () => {
     [{ err: { message: "bad", cause: "worse" }, a: 1 }, "INFO  registered a=1 error: bad (worse)\n"],
     [
       { err: { message: "bad", stack: "Error: bad\n at x" } },
-      "INFO  registered error: bad \n  Error: bad\n   at x\n",
+      "INFO  registered error: bad\n  Error: bad\n   at x\n",
     ],
     [{ msg: "one\ntwo" }, "INFO  one\n  two\n"],
     [{ msg: "\x1b[31mred\r", tag: "\x9b31m" }, 'INFO  \\x1b[31mred\\x0d tag="\\x9b31m"\n'],

@@ -1,0 +1,49 @@
+import { type Host, runCommandLine } from "../../src/commands/command-line.ts";
+
+/** What became of a command line. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command that runs in this process. */
+export interface RunningHere {
+  readonly ended: Promise<Outcome>;
+  stdout(): string;
+  /** As SIGTERM does. */
+  stop(): void;
+}
+
+/** Starts a command line in this process, without its signals and streams. */
+export function startHere(argv: readonly string[], cwd: string, env: Host["env"] = {}): RunningHere {
+  let stdout = "";
+  let stderr = "";
+  const stopping = new AbortController();
+  const code = runCommandLine(argv, {
+    version: "1.2.3",
+    env,
+    cwd,
+    terminal: false,
+    print: (text) => {
+      stdout += text;
+    },
+    say: (line) => {
+      stderr += `${line}\n`;
+    },
+    stop: stopping.signal,
+    onReload: () => {},
+    knows: () => {},
+    started: () => {},
+  });
+  return {
+    ended: code.then((exit) => ({ code: exit, stdout, stderr })),
+    stdout: () => stdout,
+    stop: () => stopping.abort(),
+  };
+}
+
+/** Runs a command line in this process to its end. */
+export function runHere(argv: readonly string[], cwd: string, env: Host["env"] = {}): Promise<Outcome> {
+  return startHere(argv, cwd, env).ended;
+}
