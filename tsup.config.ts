@@ -1,12 +1,38 @@
-import { defineConfig } from "tsup";
+import { defineConfig, type Options } from "tsup";
+
+/**
+ * Without splitting, esbuild moves the `import` of a package to the top of the one file, so that every start
+ * would load every client. A module that awaits `import()` in its place is loaded when the module that needs it
+ * is.
+ */
+const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {
+  name: "lazy-packages",
+  setup(build) {
+    build.onResolve({ filter: /^[a-z@][^:]*$/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "lazy-package" } : { path, external: true },
+    );
+    build.onLoad({ filter: /./, namespace: "lazy-package" }, async ({ path }) => {
+      const names = Object.keys(await import(path)).filter(
+        (name) => /^\w+$/.test(name) && name !== "default",
+      );
+      return {
+        contents: `const all = await import(${JSON.stringify(path)});
+          export default all.default;
+          export const { ${names.join(", ")} } = all;`,
+      };
+    });
+  },
+};
 
 export default defineConfig({
   entry: { cli: "src/cli.ts" },
   format: ["esm"],
   target: "node20",
   platform: "node",
-  // One file: a backend's client stays a lazy import of the installed package.
+  // One file; every package is left to the plugin.
   splitting: false,
+  noExternal: [/./],
+  esbuildPlugins: [lazyPackages],
   clean: true,
   silent: true,
   banner: { js: "#!/usr/bin/env node" },
