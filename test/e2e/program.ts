@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
@@ -50,4 +51,31 @@ export async function startProgram(
     },
     status: async () => (await fetch(`${url}/status`)).json(),
   };
+}
+
+/** What a command printed, and how it ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a one-shot command to its end. */
+export function portolan(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [cli, ...args],
+      { env: { ...process.env, ...env }, timeout: 60_000 },
+      (error, stdout, stderr) =>
+        resolve({
+          code: error === null ? 0 : typeof error.code === "number" ? error.code : -1,
+          stdout,
+          stderr,
+        }),
+    );
+  });
 }

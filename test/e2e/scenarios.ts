@@ -8,7 +8,7 @@ import { importWebImage } from "../servers/image.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { type Pipeline, patience, startPipeline } from "./pipeline.ts";
-import { startProgram } from "./program.ts";
+import { portolan, startProgram } from "./program.ts";
 import { proxies } from "./proxy-under-test.ts";
 
 /** A store under test: its URL, and how it is taken down and brought back, if it is a server. */
@@ -17,8 +17,6 @@ export interface Store {
   restart?(): Promise<void>;
   stop(): Promise<void>;
 }
-
-const cli = join(import.meta.dirname, "../../dist/cli.js");
 
 /** Everything that the whole pipeline promises on one backend, with each load balancer. */
 export function pipelineScenarios(scheme: string, start: () => Promise<Store>): void {
@@ -67,10 +65,8 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
       const [program = "", ...args] = line.proxy.check.map((arg) => arg.replace("{{src}}", file));
       execFileSync(program, args, { stdio: "pipe" });
     };
-    const services = (): readonly Instance[] =>
-      JSON.parse(
-        execFileSync(process.execPath, [cli, "services", "--json", store.url], { encoding: "utf8" }),
-      );
+    const services = async (): Promise<readonly Instance[]> =>
+      JSON.parse((await portolan(["services", "--json", store.url])).stdout);
 
     it("R1 R2: traffic comes when a container starts and leaves when it stops or is killed", async () => {
       const web = await line.web("one");
@@ -140,7 +136,7 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
       async () => {
         const web = await line.web("mine");
         await line.answers("mine.test", { status: 200, body: web.name });
-        const before = services();
+        const before = await services();
         const other = await startDockerHost();
         try {
           const stranger = await startProgram("registrator", [
@@ -157,7 +153,7 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
             { within: patience * 3 },
           );
           expect(reason).toContain(line.node);
-          expect(services()).toEqual(before);
+          expect(await services()).toEqual(before);
           await stranger.stop();
         } finally {
           await other.stop();
