@@ -1,0 +1,126 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, inject, it } from "vitest";
+import { type DockerCli, dockerCli } from "./servers/docker.ts";
+import { webCommand, webImage } from "./servers/image.ts";
+import { freePort } from "./servers/ports.ts";
+import { tempDir } from "./servers/run.ts";
+
+const root = join(import.meta.dirname, "..");
+const readme = readFileSync(join(root, "README.md"), "utf8");
+
+/** The shell blocks of a section, in order. */
+function blocks(heading: string): string[] {
+  const section = readme.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
+  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
+}
+
+describe("README", () => {
+  it("links to files that are there", () => {
+    const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] ?? "");
+    expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
+  });
+
+  it("names commands that are there", () => {
+    const scripts = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<
+      string,
+      string
+    >;
+    const named = [...readme.matchAll(/npm (?:run )?([a-z]+)/g)].map((match) => match[1] ?? "");
+    const builtIn = ["ci", "link"];
+    expect(named.filter((name) => !builtIn.includes(name) && !(name in scripts))).toEqual([]);
+  });
+
+  const [, consul = "", etcd = "", zookeeper = "", start = "", ask = ""] = blocks(
+    "One container behind HAProxy",
+  );
+  const backends = {
+    consul: [consul, "127.0.0.1:8500", () => `${inject("consul").host}:${inject("consul").port}`],
+    etcd: [etcd, "127.0.0.1:2379", () => `${inject("etcd").host}:${inject("etcd").port}`],
+    zookeeper: [zookeeper, "127.0.0.1:2181", () => inject("zookeeper").address],
+  } as const;
+
+  it.each(Object.entries(backends))(
+    "puts one container behind HAProxy with %s",
+    async (name, [choice, from, to]) => {
+      expect(choice).toContain(`PORTOLAN_BACKEND=${name}://`);
+      const docker = dockerCli(inject("docker"));
+      const container = `hello-${name}`;
+      const output = await runAsWritten(docker, container, [
+        choice.replace(from, to()),
+        start.replace("127.0.0.1:8080", `127.0.0.1:${await freePort()}`),
+        ask,
+      ]);
+      expect(output.split("\n").at(-2), output).toBe(container);
+    },
+  );
+});
+
+/**
+ * Runs blocks in one shell, in a folder that looks like a checkout, with a private /var/lib/portolan. Replaced
+ * are only ports, the container's name and the image; what the shell started is ended with it.
+ */
+async function runAsWritten(
+  docker: DockerCli,
+  container: string,
+  scripts: readonly string[],
+): Promise<string> {
+  const dir = tempDir("readme");
+  const checkout = join(dir, "checkout");
+  mkdirSync(join(checkout, "examples"), { recursive: true });
+  symlinkSync(join(root, "templates"), join(checkout, "templates"));
+  for (const file of ["examples/haproxy/portolan.yaml", "examples/nginx/portolan.yaml"]) {
+    mkdirSync(join(checkout, dirname(file)), { recursive: true });
+    writeFileSync(join(checkout, file), readFileSync(join(root, file)));
+  }
+  const bin = join(dir, "bin");
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, "portolan"),
+    `#!/bin/sh\nexec ${process.execPath} ${join(root, "dist/cli.js")} "$@"\n`,
+    {
+      mode: 0o755,
+    },
+  );
+  const port = /PORTOLAN_HTTP_BIND=127\.0\.0\.1:(\d+)/.exec(scripts.join("\n"))?.[1] ?? "";
+  const text = scripts
+    .join("\n")
+    .replaceAll("http://127.0.0.1:8080", `http://127.0.0.1:${port}`)
+    .replace("--name hello", `--name ${container} --hostname ${container} --label readme=${container}`)
+    .replace(
+      "hello.test nginx:alpine",
+      `hello.test ${webImage} ${webCommand()
+        .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+        .join(" ")}`,
+    );
+  const script = `
+    mkdir -p /var/lib/portolan && mount -t tmpfs none /var/lib/portolan
+    end() { kill $(jobs -p) $(cat run/*.pid) 2>/dev/null; wait; }
+    trap end EXIT
+    ${text}`;
+  try {
+    return await new Promise((resolve, reject) => {
+      execFile(
+        "unshare",
+        ["--mount", "bash", "-euc", script],
+        {
+          cwd: checkout,
+          timeout: 30_000,
+          env: {
+            PATH: `${bin}:${process.env.PATH}`,
+            HOME: dir,
+            DOCKER_HOST: inject("docker").dockerHost,
+            PORTOLAN_IP: inject("docker").address,
+            PORTOLAN_NODE: container,
+            PORTOLAN_SELECT: `readme=${container}`,
+          },
+        },
+        (error, stdout, stderr) =>
+          error ? reject(new Error(`${error.message}\n${stdout}\n${stderr}`)) : resolve(stdout),
+      );
+    });
+  } finally {
+    await docker.docker(["rm", "--force", container]).catch(() => {});
+  }
+}
