@@ -55,6 +55,13 @@ describe("README", () => {
       expect(output.split("\n").at(-2), output).toBe(container);
     },
   );
+
+  it("puts one container behind nginx with an agent", async () => {
+    const [block = ""] = blocks("One machine, no backend, nginx");
+    const text = block.replace("127.0.0.1:8080", `127.0.0.1:${await freePort()}`);
+    const output = await runAsWritten(dockerCli(inject("docker")), "hello-agent", [text]);
+    expect(output.split("\n").at(-2), output).toBe("hello-agent");
+  });
 });
 
 /**
