@@ -17,8 +17,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
 // npm writes this file last, so it is older than the lock file exactly when an install is due.
 const installed = join(root, "node_modules", ".package-lock.json");
 if (newest([join(root, "package-lock.json")]) > newest([installed])) {
-  console.error("prepare: npm ci");
-  npm(["ci", "--no-progress"]);
+  console.error("prepare: npm install");
+  // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and registry mirrors
+  // do not hold all of those. The locked versions are installed all the same, and nothing is written back.
+  npm(["install", "--no-save", "--no-progress"]);
 }
 
 const sources = ["src", "package.json", "tsup.config.ts", "tsconfig.json"].map((name) => join(root, name));

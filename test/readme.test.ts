@@ -28,7 +28,7 @@ describe("README", () => {
       string
     >;
     const named = [...readme.matchAll(/npm (?:run )?([a-z]+)/g)].map((match) => match[1] ?? "");
-    const builtIn = ["ci", "link"];
+    const builtIn = ["install", "link"];
     expect(named.filter((name) => !builtIn.includes(name) && !(name in scripts))).toEqual([]);
   });
 
