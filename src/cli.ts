@@ -13,6 +13,8 @@ const manifest = createRequire(import.meta.url)("../package.json") as { readonly
 
 const stopping = new AbortController();
 const reloads = new Set<() => void>();
+/** A hang-up came while nobody listened yet: the configuration in use may be older than it. */
+let missed = false;
 /** Until the command is known, a hang-up must not end what may be a daemon. */
 let daemon = true;
 /** Set once a daemon runs. */
@@ -21,13 +23,19 @@ let running: Log | undefined;
 const stop = () => {
   if (stopping.signal.aborted) return;
   stopping.abort();
-  after(grace, () => process.exit(1));
+  after(grace, () => {
+    const text = `what was in hand did not end within ${grace / 1000} s and was left`;
+    if (running) running.error({}, text);
+    else process.stderr.write(`portolan: ${text}\n`);
+    process.exit(1);
+  });
 };
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
 // A terminal that closes ends a one-shot command; for a daemon the signal means: read everything again.
 process.on("SIGHUP", () => {
   if (!daemon) stop();
+  missed ||= reloads.size === 0;
   for (const reload of reloads) reload();
 });
 
@@ -61,7 +69,10 @@ try {
     print: (text) => void process.stdout.write(text),
     say: (line) => void process.stderr.write(`${line}\n`),
     stop: stopping.signal,
-    onReload: (listener) => void reloads.add(listener),
+    onReload: (listener) => {
+      reloads.add(listener);
+      if (missed) listener();
+    },
     knows: (isDaemon) => {
       daemon = isDaemon;
     },

@@ -5,12 +5,15 @@ import { setMaxListeners } from "node:events";
  * nothing (invariant B2).
  */
 
+/** The longest time that a timer of Node.js can take, in ms: it fires at once for anything longer. */
+const longest = 2 ** 31 - 1;
+
 /** Milliseconds on a monotonic clock with an arbitrary zero. */
 export function monotonic(): number {
   return performance.now();
 }
 
-/** Resolves after `ms`, or at once when `signal` is aborted; never rejects. */
+/** Resolves after `ms` (at most 24 days), or at once when `signal` is aborted; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -20,14 +23,17 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(Math.max(ms, 0), longest));
     signal?.addEventListener("abort", done, { once: true });
   });
 }
 
-/** Calls `action` once after `ms`; the returned function cancels it. Does not keep the process alive. */
+/**
+ * Calls `action` once after `ms` (at most 24 days); the returned function cancels it. Does not keep the
+ * process alive.
+ */
 export function after(ms: number, action: () => void): () => void {
-  const timer = setTimeout(action, ms);
+  const timer = setTimeout(action, Math.min(ms, longest));
   timer.unref();
   return () => clearTimeout(timer);
 }
@@ -46,8 +52,12 @@ export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortS
   const forward = (event: Event) => settle((event.target as AbortSignal).reason);
   const timer = setTimeout(() => settle(new DOMException(`no answer within ${ms} ms`, "TimeoutError")), ms);
   timer.unref();
+  const over = signals.find(({ aborted }) => aborted);
+  if (over) {
+    settle(over.reason);
+    return own.signal;
+  }
   for (const signal of signals) {
-    if (signal.aborted) settle(signal.reason);
     // Many calls at once share one signal; that is no leak.
     setMaxListeners(0, signal);
     signal.addEventListener("abort", forward, { once: true });

@@ -45,7 +45,7 @@ const retryFloor = 350;
  * Nothing runs before the first nudge.
  */
 export function controlLoop(options: LoopOptions): Loop {
-  const { min, max } = options.wait ?? { min: 0, max: 0 };
+  const { wait: { min, max } = { min: 0, max: 0 }, retryCap = 10_000 } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   let dirty = false;
@@ -96,7 +96,9 @@ export function controlLoop(options: LoopOptions): Loop {
           options.done?.();
         } catch (error) {
           if (signal.aborted) return;
-          const wait = Math.max(backoff(attempt, 100, options.retryCap), retryFloor);
+          // A nudge during the pass asks to try again soon, like one after it.
+          const jitter = dirty ? 0 : backoff(attempt, 100, Math.max(0, retryCap - retryFloor));
+          const wait = retryFloor + jitter;
           attempt += 1;
           options.failed?.(error, wait);
           const failedAt = monotonic();

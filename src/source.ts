@@ -45,7 +45,7 @@ export function createCell<T>(): Cell<T> {
 
   const publish = (next: Observed<T>) => {
     observed = next;
-    for (const listener of [...listeners]) listener();
+    for (const listener of [...listeners]) if (listeners.has(listener)) listener();
   };
 
   return {

@@ -98,6 +98,43 @@ describe("controlLoop", () => {
     expect(Math.max(...waits)).toBeLessThanOrEqual(10_000);
   });
 
+  it("does not let a nudge wait that comes during a pass that fails", async () => {
+    let fail = () => {};
+    const startedAt: number[] = [];
+    loop = controlLoop({
+      pass: () => {
+        startedAt.push(performance.now());
+        return new Promise((_resolve, reject) => (fail = () => reject(new Error("down"))));
+      },
+    });
+    loop.nudge();
+    // Far into the backoff, where the wait would mostly be seconds.
+    for (let at = 0; at < 20; at += 1) {
+      await vi.advanceTimersByTimeAsync(11_000);
+      if (at < 19) fail();
+    }
+    loop.nudge();
+    const failedAt = performance.now();
+    fail();
+    await vi.advanceTimersByTimeAsync(400);
+    fail();
+    expect((startedAt.at(-1) ?? 0) - failedAt).toBeGreaterThan(0);
+  });
+
+  it("spreads the first tries after a failure, too (B1)", async () => {
+    const waits: number[] = [];
+    loop = controlLoop({
+      async pass() {
+        throw new Error("down");
+      },
+      failed: (_error, wait) => waits.push(wait),
+    });
+    loop.nudge();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(new Set(waits.slice(0, 2)).size).toBe(2);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(350);
+  });
+
   it("aborts the turn when it is stopped and waits for the pass in hand", async () => {
     let ended = false;
     loop = controlLoop({

@@ -2,7 +2,7 @@ import { PortolanError } from "../errors.ts";
 import { encodeInstance, encodeSegment, type InstanceRef } from "../instance.ts";
 import { createCell } from "../source.ts";
 import { type Backend, type Lease, type Owner, ownerText, type Snapshot } from "./backend.ts";
-import { createRecords, emptySnapshot } from "./records.ts";
+import { createRecords, emptySnapshot, only, shareSnapshot } from "./records.ts";
 
 /**
  * `memory:` holds the records of this very process, for `agent` on a single machine. Nothing expires, since
@@ -23,9 +23,11 @@ export async function openMemory(): Promise<Backend> {
     observe(interest) {
       const cell = createCell<Snapshot>();
       let wanted = interest;
+      let all = emptySnapshot;
       let last = emptySnapshot;
       const publish = () => {
-        last = records.snapshot(last, wanted);
+        all = records.snapshot(all);
+        last = shareSnapshot(last, only(all, wanted));
         cell.set(last);
       };
       observers.add(publish);

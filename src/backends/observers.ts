@@ -1,7 +1,7 @@
 import type { Instance } from "../instance.ts";
 import { type Cell, createCell, type Problem } from "../source.ts";
 import type { Interest, Observation, Snapshot } from "./backend.ts";
-import { emptySnapshot, type Records, shareSnapshot, wanted } from "./records.ts";
+import { emptySnapshot, only, type Records, shareSnapshot } from "./records.ts";
 
 /** What keeps the records that the observations show. */
 export interface Watch {
@@ -79,12 +79,15 @@ export function createObservers(records: Pick<Records, "snapshot">, watch: Watch
       };
     },
     publish() {
+      // What is still being read when the last observation closes concerns nobody.
+      if (all.size === 0) return;
       known = true;
       problem = undefined;
-      latest = records.snapshot(latest, { services: "all" }, watch.visible);
+      latest = records.snapshot(latest, watch.visible);
       for (const observer of all) show(observer);
     },
     fail(next) {
+      if (all.size === 0) return;
       problem = next;
       for (const observer of all) observer.cell.fail(next);
     },
@@ -92,10 +95,4 @@ export function createObservers(records: Pick<Records, "snapshot">, watch: Watch
       for (const observer of all) end(observer);
     },
   };
-}
-
-function only(snapshot: Snapshot, interest: Interest): Snapshot {
-  if (interest.services === "all") return snapshot;
-  const services = [...snapshot.services].filter(([service]) => wanted(interest, service));
-  return { ...snapshot, services: new Map(services) };
 }

@@ -1,5 +1,5 @@
 import { compare, decodeInstance, encodeSegment, type Instance } from "../instance.ts";
-import type { Interest, Snapshot } from "./backend.ts";
+import { type Interest, instancesOf, type Snapshot } from "./backend.ts";
 
 /**
  * The records of a tree-shaped store as last read: key to text. Builds snapshots that share whatever did
@@ -13,15 +13,12 @@ export interface Records {
   replace(entries: Iterable<readonly [key: string, text: string]>): void;
   keys(): IterableIterator<string>;
   get(key: string): Instance | undefined;
-  /**
-   * The snapshot of the wanted and visible records, complete whatever the interest. Shares with `previous`
-   * whatever is equal; is `previous` when all is.
-   */
-  snapshot(previous: Snapshot, interest: Interest, visible?: (instance: Instance) => boolean): Snapshot;
+  /** The snapshot of all visible records. Shares with `previous` whatever is equal; is `previous` when all is. */
+  snapshot(previous: Snapshot, visible?: (instance: Instance) => boolean): Snapshot;
 }
 
-/** The snapshot to begin with: nothing there. */
-export const emptySnapshot: Snapshot = { services: new Map(), complete: true, invalid: new Map() };
+/** The snapshot to begin with: nothing is known. */
+export const emptySnapshot: Snapshot = { services: new Map(), complete: false, invalid: new Map() };
 
 /** An empty set of records. A key that ends in another segment than its record's own id is unreadable. */
 export function createRecords(): Records {
@@ -56,12 +53,12 @@ export function createRecords(): Records {
     },
     keys: () => held.keys(),
     get: (key) => held.get(key)?.instance,
-    snapshot(previous, interest, visible = () => true) {
+    snapshot(previous, visible = () => true) {
       const byService = new Map<string, Instance[]>();
       const invalid = new Map<string, string>();
       for (const [key, { instance, error }] of held) {
         if (error !== undefined) invalid.set(key, error);
-        if (!instance || !wanted(interest, instance.service) || !visible(instance)) continue;
+        if (!instance || !visible(instance)) continue;
         const list = byService.get(instance.service);
         if (list) list.push(instance);
         else byService.set(instance.service, [instance]);
@@ -71,9 +68,14 @@ export function createRecords(): Records {
   };
 }
 
-/** True when the interest covers the service. */
-export function wanted(interest: Interest, service: string): boolean {
-  return interest.services === "all" || interest.services.has(service);
+/** What a reader with this interest sees: a service that it did not ask for is unknown, and not empty. */
+export function only(snapshot: Snapshot, interest: Interest): Snapshot {
+  if (interest.services === "all") return snapshot;
+  const services = [...interest.services].flatMap((name) => {
+    const instances = instancesOf(snapshot, name);
+    return instances ? [[name, instances] as const] : [];
+  });
+  return { ...snapshot, services: inOrder(services), complete: false };
 }
 
 /** The same services with names and ids in order. */

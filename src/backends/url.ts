@@ -79,9 +79,13 @@ function parseHost(text: string, bad: (why: string) => Error): { host: string; p
   return { host, port };
 }
 
-/** A URL for messages: credentials in the authority are masked. */
+/** A URL for messages: credentials in the authority, and values of parameters that are not ours, are masked. */
 function redact(text: string): string {
-  return text.replace(/\/\/[^/@?]*@/, "//***@");
+  return text
+    .replace(/\/\/[^/@?]*@/, "//***@")
+    .replace(/([?&])([^=&]*)=([^&]*)/g, (whole, mark: string, name: string) =>
+      parameters.has(name) ? whole : `${mark}${name}=***`,
+    );
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

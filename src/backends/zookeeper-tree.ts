@@ -170,7 +170,7 @@ export function createTree(
   const show = (service: Service) => {
     service.records.replace(service.texts);
     const before = service.shown;
-    service.shown = service.records.snapshot(before ?? emptySnapshot, { services: "all" });
+    service.shown = service.records.snapshot(before ?? emptySnapshot);
     if (service.shown !== before) changed();
   };
 

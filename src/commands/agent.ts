@@ -44,11 +44,11 @@ function startAgent(parts: Parts, context: Context): Daemon {
       registrator.refresh();
       templater?.refresh();
     },
-    // The templater first: it must not render what the registrator takes away at its end.
+    // The templater first: it must not render what the registrator takes away at its end. It looks no more once
+    // its stop has begun, and both have to leave within the same 5 s.
     async stop() {
       ending.abort();
-      await templater?.stop();
-      await registrator.stop();
+      await Promise.all([templater?.stop(), registrator.stop()]);
     },
   };
 }

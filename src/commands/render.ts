@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
-import type { Snapshot } from "../backends/backend.ts";
+import type { Interest, Snapshot } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
 import { coded } from "../errors.ts";
+import { interestOf, sameInterest } from "../templater/interest.ts";
 import { loadTemplate } from "../templater/load.ts";
 import { type Rendered, renderTemplate, type Template } from "../templater/render.ts";
 import type { Target } from "../templater/target.ts";
@@ -49,22 +50,18 @@ async function renderAll(context: Context): Promise<readonly Output[]> {
   if (snapshot !== undefined) return finished(render(await readSnapshot(snapshot))) ?? [];
 
   const backend = await openBackend(settings.values.backend[0] ?? "", { env });
-  const observation = backend.observe({ services: new Set() });
+  let interest: Interest = { services: new Set() };
+  const observation = backend.observe(interest);
   try {
-    const look = () => {
+    const look = (): readonly Output[] | undefined => {
       const observed = observation.current();
       const outputs = render(observed.known ? observed.value : undefined);
-      const reads = outputs.map(({ rendered }) => rendered.reads);
       const done = finished(outputs);
-      // Asking for more may answer at once, from within.
-      if (!done) {
-        observation.want({
-          services: reads.some(({ all }) => all)
-            ? "all"
-            : new Set(reads.flatMap(({ services }) => [...services])),
-        });
-      }
-      return done;
+      const next = interestOf(outputs.map(({ rendered }) => rendered.reads));
+      if (done || sameInterest(interest, next)) return done;
+      interest = next;
+      observation.want(interest);
+      return look();
     };
     return await settle(observation, backend.title, look, patience, stop);
   } finally {

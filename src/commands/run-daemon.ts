@@ -89,7 +89,7 @@ async function createInside(
   let reloads: Promise<void> = Promise.resolve();
 
   const launch = (): Daemon => {
-    daemon = start({ settings, backends, state, restarting: () => restarting }, context);
+    daemon = start({ settings, backends, state, restarting: () => restarting && !stopping }, context);
     return daemon;
   };
   const reload = async () => {
@@ -110,6 +110,7 @@ async function createInside(
     restarting = true;
     await daemon?.stop();
     restarting = false;
+    if (stopping) return;
     settings = next;
     backends = opened;
     launch();

@@ -25,7 +25,8 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
   const before = argv.slice(0, at);
   const word = argv[at];
   if (word === undefined || word === "help") {
-    const topic = commandNames.find((name) => name === argv[at + 1]);
+    const about = argv[at + 1];
+    const topic = about === undefined ? undefined : commandNamed(about);
     const version = before.includes("--version") || before.includes("-V");
     const unknown = before.find((arg) => !/^(-h|-V|--help|--version)$/.test(arg));
     if (unknown !== undefined) {
@@ -38,14 +39,16 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
       ...(topic !== undefined && { command: topic }),
     };
   }
+  return parseOptions(commandNamed(word), [...before, ...argv.slice(at + 1)]);
+}
+
+function commandNamed(word: string): CommandName {
   const command = commandNames.find((name) => name === word);
-  if (command === undefined) {
-    throw new PortolanError(
-      "USAGE",
-      `unknown command "${word}"; the nearest known one is "${nearest(word, commandNames)}"; see portolan --help`,
-    );
-  }
-  return parseOptions(command, [...before, ...argv.slice(at + 1)]);
+  if (command !== undefined) return command;
+  throw new PortolanError(
+    "USAGE",
+    `unknown command "${word}"; the nearest known one is "${nearest(word, commandNames)}"; see portolan --help`,
+  );
 }
 
 const allOptions = Object.entries(options);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import Docker, { type ContainerInfo, type ContainerInspectInfo } from "dockerode";
-import { deadline } from "../clock.ts";
+import Docker, { type ContainerInfo } from "dockerode";
+import { before, deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
+import { type Container, isRunning, toContainer } from "./container.ts";
 
 /** The newest API version that this code was written for; an older daemon's own is used instead. */
 const newestApi = "1.51";
@@ -20,11 +21,21 @@ export interface DockerClient {
   /** Unix seconds on the daemon's clock when it was asked. */
   readonly now: number;
   list(signal: AbortSignal): Promise<readonly ContainerInfo[]>;
-  /** Undefined when there is no such container. */
-  inspect(id: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined>;
+  /**
+   * Undefined when no such container runs. Rejects with an UnreadError when Docker does not answer in time, or
+   * not sensibly, about this container.
+   */
+  inspect(
+    id: string,
+    readable: (name: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<Container | undefined>;
   /** Container and network events since the given Unix seconds, then live; one parsed event at a time. */
   events(since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
 }
+
+/** Docker answers, but cannot describe this one container. */
+export class UnreadError extends PortolanError {}
 
 /** The part of an event that matters. */
 export interface DockerEvent {
@@ -68,14 +79,33 @@ export async function connectDocker(
     hostname,
     apiVersion,
     now: time === undefined ? 0 : Date.parse(time) / 1000,
-    list: (outer) => call(url, outer, (options) => docker.listContainers(options)),
-    inspect: (id, outer) =>
-      call(url, outer, (options) => docker.getContainer(id).inspect(options as object)).catch(
-        (error: unknown) => {
-          if (statusOf(error) === 404) return undefined;
-          throw error;
-        },
-      ),
+    async list(outer) {
+      const entries: unknown = await call(url, outer, (options) => docker.listContainers(options));
+      // An empty body, say of a proxy, is not an empty list.
+      if (Array.isArray(entries)) return entries;
+      throw new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url}: what it lists is not a list`);
+    },
+    async inspect(id, readable, outer) {
+      try {
+        const inspected = await call(url, outer, (options) =>
+          docker.getContainer(id).inspect(options as object),
+        );
+        return isRunning(inspected) ? toContainer(inspected, readable) : undefined;
+      } catch (error) {
+        const status = statusOf(error);
+        if (status === 404) return undefined;
+        const coded = error instanceof PortolanError;
+        if (coded && !isLate(error.cause) && (status === undefined || status < 500)) throw error;
+        const message = error instanceof Error ? error.message : String(error);
+        throw new UnreadError(
+          "DOCKER_UNREACHABLE",
+          `container ${id.slice(0, 12)} cannot be read: ${message}`,
+          {
+            cause: error,
+          },
+        );
+      }
+    },
     async events(since, outer) {
       // The stream may be silent for days, so the deadline holds for its start only.
       const ending = new AbortController();
@@ -115,11 +145,13 @@ async function call<T>(
 ): Promise<T> {
   const own = new AbortController();
   const limit = deadline(patience, outer);
+  const late = () => new DOMException(`no answer within ${patience / 1000} s`, "TimeoutError");
   const expire = () => own.abort();
   limit.addEventListener("abort", expire, { once: true });
+  if (limit.aborted) expire();
   try {
-    limit.throwIfAborted();
-    return await work({ abortSignal: own.signal });
+    // The client never settles when an answer ends in the middle.
+    return await before(limit, work({ abortSignal: own.signal }), late);
   } catch (cause) {
     throw dockerError(url, cause, outer);
   } finally {
@@ -135,12 +167,11 @@ function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanE
     const way = "give this user the right to read the socket, e.g. by its group";
     return new PortolanError("DOCKER_DENIED", `Docker at ${url}: ${message}; ${way}`, { cause });
   }
-  const late = own(cause) ? `no answer within ${patience / 1000} s` : message;
-  return new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url}: ${late}`, { cause });
+  return new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url}: ${message}`, { cause });
 }
 
-function own(cause: unknown): boolean {
-  return cause instanceof Error && (cause.name === "AbortError" || cause.name === "TimeoutError");
+function isLate(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === "TimeoutError";
 }
 
 function statusOf(error: unknown): number | undefined {

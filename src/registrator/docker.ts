@@ -1,10 +1,11 @@
 import { constants } from "node:os";
 import type { ContainerInfo } from "dockerode";
-import { after, backoff, deadline, monotonic, pause } from "../clock.ts";
+import { after, backoff, monotonic, pause } from "../clock.ts";
 import { coded } from "../errors.ts";
 import { createCell, type Source } from "../source.ts";
-import { type Container, isRunning, toContainer } from "./container.ts";
-import { connectDocker, type DockerClient, type DockerEvent } from "./docker-client.ts";
+import type { Container } from "./container.ts";
+import { connectDocker, type DockerEvent, UnreadError } from "./docker-client.ts";
+import { createKeyed } from "./keyed.ts";
 
 /** What runs on one Docker: its running containers by id, oldest first. */
 export interface Engine {
@@ -13,6 +14,11 @@ export interface Engine {
   readonly hostname: string;
   readonly apiVersion: string;
   readonly containers: ReadonlyMap<string, Container>;
+  /**
+   * Containers that Docker lists but cannot describe at present, with the reason. What `containers` holds of
+   * them, if anything, is their last good description.
+   */
+  readonly unread: ReadonlyMap<string, string>;
 }
 
 /** How Docker is observed. */
@@ -31,6 +37,8 @@ export interface DockerOptions {
 const parallel = 16;
 /** Seconds of events that are read back at the first connect, for the stop signals among them. */
 const readBack = 60;
+/** ms, the longest wait between two tries to connect: a Docker that is back is noticed within two seconds. */
+const retryCap = 1500;
 
 /**
  * Watches one Docker for ever. Each connection subscribes first and lists second, then re-reads just the
@@ -39,79 +47,104 @@ const readBack = 60;
 export function observeDocker(options: DockerOptions): Source<Engine> {
   const cell = createCell<Engine>();
   const closing = new AbortController();
-  /** The last signal that each container got, and when on the monotonic clock. */
-  const signalled = new Map<string, { readonly at: number; readonly number: number }>();
+  /** When each signal last reached each container, on the monotonic clock. */
+  const signalled = new Map<string, Map<number, number>>();
   let lastEvent: number | undefined;
   let relist = () => {};
 
   /** One connection, until it breaks. */
-  const session = async (outer: AbortSignal) => {
-    const ending = new AbortController();
-    const forward = () => ending.abort(outer.reason);
-    outer.addEventListener("abort", forward, { once: true });
-    const signal = ending.signal;
+  const session = async (ending: AbortController) => {
+    const { signal } = ending;
     const client = await connectDocker(options.url, options.env, signal);
     const events = await client.events(lastEvent ?? client.now - readBack, signal);
-    const known = new Map<string, Container>();
-    const inspects = createInspects(client, signal);
+    const { engine: id, hostname, apiVersion } = client;
+    const before = cell.current();
+    const known = new Map(before.known && before.value.id === id ? before.value.containers : []);
+    const unread = new Map<string, string>();
+    const expiries = new Map<string, () => void>();
     let listed = false;
 
     const publish = () => {
       if (!listed || signal.aborted) return;
-      const before = cell.current();
-      const previous = before.known ? before.value.containers : undefined;
-      const containers = sortAndShare(known, previous);
-      if (before.known && before.value.id === client.engine && containers === previous) {
-        return cell.set(before.value);
-      }
-      const { engine: id, hostname, apiVersion } = client;
-      cell.set({ id, hostname, apiVersion, containers });
+      const now = cell.current();
+      const previous = now.known ? now.value : undefined;
+      const next = {
+        id,
+        hostname,
+        apiVersion,
+        containers: sortAndShare(known, previous?.containers),
+        unread,
+      };
+      const same =
+        previous?.id === id &&
+        previous.hostname === hostname &&
+        previous.apiVersion === apiVersion &&
+        previous.containers === next.containers &&
+        JSON.stringify([...previous.unread]) === JSON.stringify([...unread]);
+      cell.set(same ? previous : { ...next, unread: new Map(unread) });
     };
+    /** The container with `stopping` as the signals that it got say. Read again when that is over. */
     const mark = (container: Container): Container => {
-      const last = signalled.get(container.id);
-      if (!last || !isStopSignal(last.number, container.stopSignal)) return container;
-      return { ...container, stopping: last.at + options.stoppingFor(container) > monotonic() };
+      expiries.get(container.id)?.();
+      const stops = [...(signalled.get(container.id) ?? [])].flatMap(([number, at]) =>
+        isStopSignal(number, container.stopSignal) ? at : [],
+      );
+      const left = Math.max(...stops) + options.stoppingFor(container) - monotonic();
+      if (left > 0)
+        expiries.set(
+          container.id,
+          after(left, () => void guard(touch(container.id))),
+        );
+      return { ...container, stopping: left > 0 };
     };
-    const touch = async (id: string) => {
-      const inspected = await inspects.run(id);
-      if (inspected === "superseded") return;
-      if (inspected && isRunning(inspected)) {
-        const container = mark(toContainer(inspected, options.readable));
-        known.set(id, container);
-      } else {
-        known.delete(id);
-        signalled.delete(id);
+    const read = async (id: string) => {
+      try {
+        const container = await client.inspect(id, options.readable, signal);
+        if (container) known.set(id, mark(container));
+        else {
+          known.delete(id);
+          signalled.delete(id);
+          expiries.get(id)?.();
+          expiries.delete(id);
+        }
+        unread.delete(id);
+      } catch (error) {
+        // Docker may hang or fail over one container for as long as it runs: the others must not wait for it.
+        if (signal.aborted || !(error instanceof UnreadError)) throw error;
+        unread.set(id, error.message);
       }
       publish();
     };
+    const touch = createKeyed(parallel, read);
     const list = async () => {
       const running = new Map((await client.list(signal)).map((entry) => [entry.Id, entry]));
       const due = [...running.values()].filter((entry) => {
         const container = known.get(entry.Id);
-        return !container || !agrees(container, entry);
+        return !listed || !container || unread.has(entry.Id) || !agrees(container, entry);
       });
-      const gone = [...known.keys()].filter((id) => !running.has(id));
-      await Promise.all([...due.map((entry) => entry.Id), ...gone].map(touch));
+      // A container ends when Docker says so of itself: that a list lacks it is no proof.
+      const missing = [...known.keys(), ...signalled.keys(), ...unread.keys()].filter(
+        (id) => !running.has(id),
+      );
+      await Promise.all([...due.map((entry) => entry.Id), ...missing].map(touch));
       listed = true;
       publish();
     };
     const onEvent = (event: DockerEvent) => {
-      lastEvent = Math.max(lastEvent ?? 0, event.time);
+      lastEvent = event.time;
       const touched = event.type === "network" ? event.attributes.container : event.id;
-      if (touched === undefined || event.action.startsWith("exec_") || event.action === "top") return;
-      if (event.action === "start" || event.action === "die") signalled.delete(touched);
+      if (!touched || event.action.startsWith("exec_") || event.action === "top") return;
+      if (event.action === "start") signalled.delete(touched);
       if (event.action === "kill") {
-        const number = Number(event.attributes.signal);
-        const at = monotonic() - Math.max(0, client.now - event.time) * 1000;
-        const container = known.get(touched);
-        // A later signal of another kind, e.g. a SIGHUP during a stop, does not end the stop.
-        if (container && !isStopSignal(number, container.stopSignal)) return;
-        signalled.set(touched, { at, number });
+        // Only what is read back is old, and the daemon's clock may be set at any time after that.
+        const age = listed ? 0 : Math.max(0, client.now - event.time) * 1000;
+        const signals = signalled.get(touched) ?? new Map<number, number>();
+        signalled.set(touched, signals.set(Number(event.attributes.signal), monotonic() - age));
         // Published without asking Docker again: the signal itself is the news, and it is urgent.
+        const container = known.get(touched);
         if (container) {
           known.set(touched, mark(container));
           publish();
-          after(options.stoppingFor(container), () => void guard(touch(touched)));
         }
         return;
       }
@@ -125,45 +158,44 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
       throw new Error("the event stream ended");
     })();
     const relisting = (async () => {
-      for (;;) {
+      while (!signal.aborted) {
+        const wanted = new AbortController();
+        relist = () => wanted.abort();
         await list();
-        const waiting = new AbortController();
-        relist = () => waiting.abort();
-        await pause(
-          options.resync * (0.9 + Math.random() * 0.2),
-          deadline(options.resync * 2, signal, waiting.signal),
-        );
-        signal.throwIfAborted();
+        if (!signal.aborted) await pause(options.resync * (0.9 + Math.random() * 0.2), wanted.signal);
       }
     })();
+    const ended = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
     try {
-      await Promise.race([
-        reading,
-        relisting,
-        new Promise<never>((_resolve, reject) =>
-          signal.addEventListener("abort", () => reject(signal.reason)),
-        ),
-      ]);
+      await Promise.race([reading, relisting, ended]);
     } finally {
       ending.abort();
-      outer.removeEventListener("abort", forward);
-      await Promise.allSettled([reading, relisting]);
+      relist();
+      for (const cancel of expiries.values()) cancel();
+      await Promise.allSettled([reading, relisting, ended]);
     }
   };
 
   const ended = (async () => {
     for (let attempt = 0; !closing.signal.aborted; attempt += 1) {
-      const before = cell.current();
+      const began = monotonic();
+      const ending = new AbortController();
+      const end = () => ending.abort(closing.signal.reason);
+      closing.signal.addEventListener("abort", end, { once: true });
       try {
-        await session(closing.signal);
+        await session(ending);
       } catch (error) {
         if (closing.signal.aborted) return;
         const problem = coded("DOCKER_UNREACHABLE", error, `Docker at ${options.url}: `);
         cell.fail({ kind: problem.code === "DOCKER_DENIED" ? "denied" : "unreachable", error: problem });
+      } finally {
+        closing.signal.removeEventListener("abort", end);
       }
-      // A session that came to a value was a good one: the next failure is a new one.
-      if (cell.current() !== before && !before.problem) attempt = 0;
-      await pause(backoff(attempt), closing.signal);
+      // A session that lasted was a good one: its end is a new failure.
+      if (monotonic() - began > 10_000) attempt = 0;
+      await pause(backoff(attempt, 100, retryCap), closing.signal);
     }
   })();
 
@@ -178,48 +210,6 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
   };
 }
 
-/**
- * Inspects at most `parallel` containers at once and each one by one; of several wishes for a container
- * only the latest is answered, the ones before are "superseded".
- */
-function createInspects(client: DockerClient, signal: AbortSignal) {
-  const wishes = new Map<string, number>();
-  const busy = new Map<string, Promise<unknown>>();
-  const waiting: (() => void)[] = [];
-  let free = parallel;
-
-  const slot = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free += 1;
-    }
-  };
-
-  return {
-    async run(id: string): Promise<Awaited<ReturnType<DockerClient["inspect"]>> | "superseded"> {
-      const wish = (wishes.get(id) ?? 0) + 1;
-      wishes.set(id, wish);
-      while (busy.has(id)) await busy.get(id)?.catch(() => {});
-      if (wishes.get(id) !== wish) return "superseded";
-      const work = slot(() => client.inspect(id, signal));
-      busy.set(id, work);
-      try {
-        const inspected = await work;
-        if (wishes.get(id) !== wish) return "superseded";
-        wishes.delete(id);
-        return inspected;
-      } finally {
-        busy.delete(id);
-      }
-    },
-  };
-}
-
 /** True when the list, which costs one call for all, shows nothing that the known container does not. */
 function agrees(container: Container, entry: ContainerInfo): boolean {
   const health = /\((?:health: )?(starting|healthy|unhealthy)\)/.exec(entry.Status)?.[1] ?? "none";
@@ -229,11 +219,23 @@ function agrees(container: Container, entry: ContainerInfo): boolean {
     (entry.State === "paused") === container.paused &&
     entry.State !== "restarting" &&
     health === container.health &&
+    samePorts(container, entry) &&
     networks.length === container.networks.length &&
     container.networks.every((network) =>
       networks.some(([name, end]) => name === network.name && (end.IPAddress ?? "") === network.ipv4),
     )
   );
+}
+
+/** A restart gives new host ports and may leave all else as it was. */
+function samePorts(container: Container, entry: ContainerInfo): boolean {
+  const before = container.ports.flatMap(({ port, protocol, bindings }) =>
+    bindings.map((binding) => `${binding.address} ${binding.port} ${port}/${protocol}`),
+  );
+  const now = (entry.Ports ?? []).flatMap(({ IP, PublicPort, PrivatePort, Type }) =>
+    PublicPort ? `${IP} ${PublicPort} ${PrivatePort}/${Type}` : [],
+  );
+  return JSON.stringify(before.sort()) === JSON.stringify(now.sort());
 }
 
 /** Oldest first. The very map of before when it holds the same containers. */
@@ -255,8 +257,13 @@ function sortAndShare(
 
 /** True when `number` is the container's stop signal, or one that nothing survives. */
 function isStopSignal(number: number, stopSignal: string): boolean {
-  if (number === constants.signals.SIGKILL) return true;
-  const name = stopSignal.startsWith("SIG") ? stopSignal : `SIG${stopSignal}`;
-  const expected = (constants.signals as Readonly<Record<string, number>>)[name] ?? Number(stopSignal);
-  return number === expected;
+  return number === constants.signals.SIGKILL || number === signalNumber(stopSignal);
+}
+
+/** Of a name as Docker takes it: with or without SIG, in any case, real-time ones relative to either end. */
+function signalNumber(text: string): number {
+  const name = text.toUpperCase().replace(/^(?!SIG)/, "SIG");
+  const realTime = /^SIGRTM(IN|AX)(?:[+-](\d+))?$/.exec(name);
+  if (realTime) return realTime[1] === "IN" ? 34 + Number(realTime[2] ?? 0) : 64 - Number(realTime[2] ?? 0);
+  return (constants.signals as Readonly<Record<string, number>>)[name] ?? Number(text);
 }

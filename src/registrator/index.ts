@@ -40,6 +40,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   });
 
   let last: { engine: Engine; address: string; wish: Wish } | undefined;
+  let lastAddress: string | undefined;
   /** What the backends should hold now. Computed once per change of Docker or of the host's address. */
   const wish = (): Wish | undefined => {
     const observed = docker.current();
@@ -47,13 +48,16 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     const engine = observed.value;
     const address = hostAddress(settings.ip, env, engine);
     report.hostAddress(address);
-    // An address that is not known is no reason to remove what is registered under the one before.
-    if (typeof address !== "string" && !settings.internal) return last?.wish;
-    if (last?.engine === engine && last.address === JSON.stringify(address)) return last.wish;
-    const { instances, remarks } = desired(engine, settings, address);
+    // An address that is not known at present is no reason to remove what is registered under the one before.
+    if (typeof address === "string") lastAddress = address;
+    const usable = lastAddress ?? address;
+    if (typeof usable !== "string" && !settings.internal) return undefined;
+    const key = JSON.stringify(usable);
+    if (last?.engine === engine && last.address === key) return last.wish;
+    const { instances, remarks } = desired(engine, settings, usable);
     report.remarks(remarks);
     const owner: Owner = { node: settings.node ?? engine.hostname, engine: engine.id, run };
-    last = { engine, address: JSON.stringify(address), wish: { owner, instances } };
+    last = { engine, address: key, wish: { owner, instances, unread: engine.unread } };
     return last.wish;
   };
 
@@ -68,20 +72,24 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     }),
   );
   docker.subscribe(() => {
-    const { problem, known } = docker.current();
+    const observed = docker.current();
+    const { problem, known } = observed;
     report.docker(problem, known);
+    if (observed.known) report.unread(observed.value.unread);
     if (known) for (const reconciler of reconcilers) reconciler.nudge();
     readiness.changed();
   });
 
   const notReady = () => {
-    const { known, problem } = docker.current();
+    const observed = docker.current();
+    const { known, problem } = observed;
     return [
       ...(problem
         ? [problem.error.message]
         : known
           ? []
           : [`Docker at ${options.docker} has not answered yet`]),
+      ...(observed.known ? observed.value.unread.values() : []),
       ...(known ? report.standing() : []),
       ...reconcilers.flatMap((reconciler) => reconciler.notReady() ?? []),
     ];

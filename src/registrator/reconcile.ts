@@ -1,7 +1,7 @@
-import type { Backend, Lease, Owner } from "../backends/backend.ts";
+import { type Backend, type Lease, type Owner, ownerText } from "../backends/backend.ts";
 import { after, deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
-import { encodeInstance, type Instance, refKey } from "../instance.ts";
+import { encodeInstance, type Instance, refKey, sameInstance } from "../instance.ts";
 import type { Log } from "../log.ts";
 import { controlLoop } from "../loop.ts";
 import { plan } from "./plan.ts";
@@ -10,6 +10,8 @@ import { plan } from "./plan.ts";
 export interface Wish {
   readonly owner: Owner;
   readonly instances: readonly Instance[];
+  /** Containers that run, but of which nobody knows what they should be: their records stay as they are. */
+  readonly unread: ReadonlyMap<string, string>;
 }
 
 /** How a backend is kept equal to the wish. */
@@ -40,38 +42,55 @@ export interface Reconciler {
 
 /** Writes in flight at once. */
 const parallel = 16;
+/** ms that a stop may take: what is in hand is finished, and the lease released if so wished. */
+const leaveWithin = 4000;
+/** Answers of a backend that works. After any other one a write may or may not have happened. */
+const refusals: readonly string[] = ["NOT_OWNER", "RECORD", "BACKEND_DENIED"];
+/** The lease is not ours, or not any more. */
+const losses: readonly string[] = ["LEASE_LOST", "SUPERSEDED", "NODE_TAKEN"];
 
 /** Keeps one backend equal to the wish. */
 export function reconcile(options: ReconcileOptions): Reconciler {
   const { backend, log } = options;
   const place = { backend: backend.title };
-  let lease: Lease | undefined;
+  let lease: { readonly owner: string; readonly held: Lease } | undefined;
   let joined = false;
-  /** What the backend holds of ours; undefined when it has to be read. */
-  let actual: Map<string, Instance> | undefined;
+  /** What the backend holds of ours as last read, with our writes since. */
+  let actual = new Map<string, Instance>();
+  /** True when something may have happened to it that we do not know of. */
+  let stale = true;
+  /** True when the wish or the world changed since the pass in hand began: another one follows. */
+  let overtaken = false;
   /** Records that the backend could only hold in part, as they were wanted. */
   const partial = new Map<string, string>();
-  let problem: string | undefined = "waits for Docker";
+  /** What keeps each loop from its end. */
+  const problems: { beat: string | undefined; writes: string | undefined } = {
+    beat: undefined,
+    writes: "waits for Docker",
+  };
+  /** Aborts writes in hand, some time after the loops have been stopped. */
+  const leaving = new AbortController();
   let cancelBeat = () => {};
   let cancelResync = () => {};
 
-  const setProblem = (next: string | undefined) => {
-    if (next === problem) return;
-    problem = next;
+  const setProblem = (of: keyof typeof problems, next: string | undefined) => {
+    if (next === problems[of]) return;
+    problems[of] = next;
     options.changed();
   };
-  const failed = (error: unknown, retryIn: number) => {
-    const { code, message } =
-      error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
-    const news = `${code}: ${message}`;
-    const level = news === problem ? "debug" : "error";
-    log[level]({ ...place, err: error, retryInMs: Math.round(retryIn) }, "backend not reached; trying again");
-    if (code === "LEASE_LOST" || code === "SUPERSEDED" || code === "NODE_TAKEN") {
+  const failed = (of: keyof typeof problems, error: unknown, retryIn: number) => {
+    const code = codeOf(error);
+    const news = `${code}: ${error instanceof Error ? error.message : String(error)}`;
+    const level = news === problems[of] ? "debug" : "error";
+    log[level](
+      { ...place, err: error, retryInMs: Math.round(retryIn) },
+      of === "beat" ? "no heartbeat; trying again" : "backend is not up to date; trying again",
+    );
+    if (losses.includes(code)) {
       joined = false;
-      actual = undefined;
-      beat.nudge();
+      stale = true;
     }
-    setProblem(news);
+    setProblem(of, news);
   };
 
   const beat = controlLoop({
@@ -81,99 +100,139 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       cancelBeat();
       const wish = options.wish();
       if (!wish) return undefined;
-      lease ??= backend.lease(wish.owner, options.ttlSeconds);
-      const { ttl, fresh } = await lease.renew(signal);
+      const owner = ownerText(wish.owner);
+      if (lease && lease.owner !== owner) {
+        // The host has another name now, or another Docker: nobody would keep the records under the old one.
+        joined = false;
+        await lease.held.release(signal);
+        lease = undefined;
+      }
+      lease ??= { owner, held: backend.lease(wish.owner, options.ttlSeconds) };
+      const { ttl, fresh } = await lease.held.renew(signal);
       cancelBeat = after((ttl * 1000) / 3, beat.nudge);
+      setProblem("beat", undefined);
       if (fresh) {
         log.info({ ...place, node: wish.owner.node, ttl }, "took the host's lease");
-        actual = undefined;
+        stale = true;
       }
-      if (!joined || fresh) {
+      if (!joined || fresh || problems.writes !== undefined) {
         joined = true;
-        writes.nudge();
+        nudgeWrites();
       }
       return undefined;
     },
-    failed,
+    failed: (error, retryIn) => failed("beat", error, retryIn),
   });
 
   const writes = controlLoop({
     async pass({ signal }) {
+      overtaken = false;
       const wish = options.wish();
       if (!wish) return undefined;
-      if (!joined || !lease) {
+      if (!joined || lease?.owner !== ownerText(wish.owner)) {
         beat.nudge();
         return undefined;
       }
-      const holder = lease;
-      const held = actual ?? (await readOwned(holder, wish, signal));
-      const due = plan(wish.instances, held);
+      const { held } = lease;
+      if (stale) await readOwned(held, wish, signal);
+      const now = actual;
+      const due = plan(wish.instances, now, wish.unread);
       const errors: unknown[] = [];
-      await inParallel(due.deregister, async (ref) => {
-        try {
-          await holder.deregister(ref, signal);
-          held.delete(refKey(ref));
-          partial.delete(refKey(ref));
-          log.info({ ...place, service: ref.service, id: ref.id }, "deregistered");
-        } catch (error) {
-          errors.push(error);
-        }
-      });
-      await inParallel(due.register, async (instance) => {
-        try {
-          const { leftOut } = await holder.register(instance, signal);
-          held.set(refKey(instance), instance);
-          const { service, id, address, port, state } = instance;
-          log.info({ ...place, service, id, address, port, state }, "registered");
-          if (leftOut.length === 0) partial.delete(refKey(instance));
-          else {
-            partial.set(refKey(instance), encodeInstance(instance));
-            log.warn({ ...place, service, id, leftOut }, "the backend cannot hold all attributes");
+      let unsure = false;
+      /** A wish that has changed, a stop, and a backend that fails end the pass before its end. */
+      const over = () => unsure || signal.aborted || overtaken;
+      const each = <T>(items: readonly T[], write: (item: T) => Promise<void>) =>
+        inParallel(items, over, async (item) => {
+          try {
+            await write(item);
+          } catch (error) {
+            errors.push(error);
+            if (!refusals.includes(codeOf(error))) unsure = true;
           }
-        } catch (error) {
-          errors.push(error);
+        });
+      await each(due.deregister, async (ref) => {
+        await held.deregister(ref, leaving.signal);
+        now.delete(refKey(ref));
+        partial.delete(refKey(ref));
+        log.info({ ...place, service: ref.service, id: ref.id }, "deregistered");
+      });
+      await each(due.register, async (instance) => {
+        const { leftOut } = await held.register(instance, leaving.signal);
+        now.set(refKey(instance), instance);
+        const { service, id, address, port, state } = instance;
+        log.info({ ...place, service, id, address, port, state }, "registered");
+        if (leftOut.length === 0) partial.delete(refKey(instance));
+        else {
+          partial.set(refKey(instance), encodeInstance(instance));
+          log.warn({ ...place, service, id, leftOut }, "the backend cannot hold all attributes");
         }
       });
-      signal.throwIfAborted();
+      if (unsure) stale = true;
       if (errors.length > 0) throw worst(errors);
-      setProblem(undefined);
+      if (!over()) setProblem("writes", undefined);
       return undefined;
     },
-    failed,
+    failed(error, retryIn) {
+      failed("writes", error, retryIn);
+      if (!joined) beat.nudge();
+    },
   });
 
-  const readOwned = async (from: Lease, wish: Wish, signal: AbortSignal): Promise<Map<string, Instance>> => {
+  const readOwned = async (from: Lease, wish: Wish, signal: AbortSignal) => {
     cancelResync();
-    const owned = new Map((await from.owned(signal)).map((instance) => [refKey(instance), instance]));
-    for (const instance of wish.instances) {
-      const key = refKey(instance);
-      const held = owned.get(key);
+    // Before the read: what is lost while it runs has to be read again.
+    stale = false;
+    try {
+      const owned = await from.owned(signal);
+      actual = new Map(owned.map((instance) => [refKey(instance), instance]));
+    } catch (error) {
+      stale = true;
+      throw error;
+    }
+    const wanted = new Map(wish.instances.map((instance) => [refKey(instance), instance]));
+    for (const [key, text] of partial) {
+      const instance = wanted.get(key);
+      const held = actual.get(key);
+      if (!instance || !held) partial.delete(key);
       // What the backend cannot hold must not be written again at every read.
-      if (held && partial.get(key) === encodeInstance(instance)) {
-        if (encodeInstance({ ...held, meta: {} }) === encodeInstance({ ...instance, meta: {} }))
-          owned.set(key, instance);
+      else if (text === encodeInstance(instance)) {
+        if (sameInstance({ ...held, meta: {} }, { ...instance, meta: {} })) actual.set(key, instance);
       }
     }
-    actual = owned;
     cancelResync = after(options.resync * (0.9 + Math.random() * 0.2), refresh);
-    return owned;
+  };
+  const nudgeWrites = () => {
+    overtaken = true;
+    writes.nudge();
   };
   const refresh = () => {
-    actual = undefined;
-    writes.nudge();
+    stale = true;
+    nudgeWrites();
   };
 
   return {
-    nudge: () => (joined ? writes.nudge() : beat.nudge()),
+    nudge: () => (joined ? nudgeWrites() : beat.nudge()),
     refresh,
-    notReady: () => (problem === undefined ? undefined : `${backend.title}: ${problem}`),
-    status: () => ({ backend: backend.title, joined, problem, held: actual ? [...actual.values()] : [] }),
+    notReady() {
+      const problem = problems.beat ?? problems.writes;
+      return problem === undefined ? undefined : `${backend.title}: ${problem}`;
+    },
+    status: () => ({
+      backend: backend.title,
+      joined,
+      problem: problems.beat ?? problems.writes,
+      held: [...actual.values()],
+    }),
     async stop(onExit) {
+      const end = deadline(leaveWithin);
+      end.addEventListener("abort", () => leaving.abort(end.reason), { once: true });
       cancelBeat();
       cancelResync();
       await Promise.all([beat.stop(), writes.stop()]);
+      cancelBeat();
+      cancelResync();
       if (onExit === "deregister" && joined && lease) {
-        await lease.release(deadline(4000)).catch((error: unknown) => {
+        await lease.held.release(end).catch((error: unknown) => {
           log.error(
             { ...place, err: error },
             "could not deregister at exit; the records expire with the lease",
@@ -184,16 +243,27 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   };
 }
 
-/** An error that asks for a new lease goes before the others, since it explains them. */
-function worst(errors: readonly unknown[]): unknown {
-  const isLost = (error: unknown) => error instanceof PortolanError && error.code === "LEASE_LOST";
-  return errors.find(isLost) ?? errors[0];
+function codeOf(error: unknown): string {
+  return error instanceof PortolanError ? error.code : "FAILED";
 }
 
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/** An error that asks for a new lease goes before the others, since it explains them. */
+function worst(errors: readonly unknown[]): unknown {
+  return errors.find((error) => losses.includes(codeOf(error))) ?? errors[0];
+}
+
+/** Begins no further item once it is `over`, but does one for each worker in any case, so that all get on. */
+async function inParallel<T>(
+  items: readonly T[],
+  over: () => boolean,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = items.values();
   const worker = async () => {
-    for (const item of queue) await work(item);
+    for (const item of queue) {
+      await work(item);
+      if (over()) return;
+    }
   };
   await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, worker));
 }

@@ -8,6 +8,8 @@ export interface Reporter {
   docker(problem: Problem | undefined, known: boolean): void;
   hostAddress(address: AddressPolicy["hostAddress"]): void;
   remarks(remarks: readonly Remark[]): void;
+  /** Containers that Docker cannot describe, with the reason. */
+  unread(containers: ReadonlyMap<string, string>): void;
   /** The remarks of now. */
   current(): readonly Remark[];
   /** What stands in the way of being in sync, in sentences. */
@@ -18,6 +20,7 @@ export interface Reporter {
 export function createReporter(log: Log): Reporter {
   let told = new Set<string>();
   let remarks: readonly Remark[] = [];
+  let toldUnread: ReadonlyMap<string, string> = new Map();
   let dockerProblem: string | undefined;
   let connected = false;
   let address: string | undefined;
@@ -54,6 +57,13 @@ export function createReporter(log: Log): Reporter {
         else log.info(fields, `not registered: ${reason}`);
       }
       told = seen;
+    },
+    unread(next) {
+      for (const [id, reason] of next) {
+        if (!toldUnread.has(id))
+          log.error({ code: "DOCKER_UNREACHABLE" }, `${reason}; its records stay as they are`);
+      }
+      toldUnread = next;
     },
     current: () => remarks,
     standing: () => (address === undefined ? [] : [`the host's address is not known: ${address}`]),

@@ -87,8 +87,9 @@ function answer(request: IncomingMessage, response: ServerResponse, options: Sta
 }
 
 function pageFor({ headers, method, url = "" }: IncomingMessage, { daemon, version }: StatusOptions): Page {
-  // A page in a browser must not read this through a name that resolves to the loopback address.
-  if (!isLoopback(hostOf(headers.host ?? ""))) {
+  // A page in a browser must not read this through a name that resolves to the loopback address. Browsers always
+  // name a host; HTTP/1.0 checks, such as HAProxy's, do not.
+  if (headers.host !== undefined && !isLoopback(hostOf(headers.host))) {
     return { status: 403, body: "ask for this by a loopback address or localhost" };
   }
   if (method !== "GET") return { status: 405, body: "only GET", headers: { allow: "GET" } };

@@ -27,6 +27,8 @@ export interface InstallRequest {
   readonly env: Environment;
   /** Gets one warning per process and destination that is written in place. */
   readonly log: Pick<Log, "warn">;
+  /** Called after each reload, also after one that failed. */
+  readonly reloaded?: () => void;
 }
 
 /** A step of an install that takes time. */
@@ -84,7 +86,8 @@ export async function install(request: InstallRequest): Promise<Installed> {
       await staged.remove();
     }
   }
-  if (target.reload.kind !== "none") await timed("reload", () => reload(target, env, turn.signal));
+  if (target.reload.kind !== "none")
+    await timed("reload", () => reload(target, env, turn.signal)).finally(request.reloaded);
   await accepted.set(destination, hash);
   if (!isLive) return { verdict: "applied", took };
   return { verdict: target.reload.kind === "none" ? "unchanged" : "reloaded", took };

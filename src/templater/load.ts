@@ -5,14 +5,15 @@ import { formatOf } from "./escape/format.ts";
 import { compileTemplate, type Template } from "./render.ts";
 
 /**
- * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder,
- * by its name without endings. Rejects with TEMPLATE_MISSING or TEMPLATE.
+ * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder, by its
+ * name without endings. Dot files are left out: editors keep locks and copies there. Rejects with
+ * TEMPLATE_MISSING or TEMPLATE.
  */
 export async function loadTemplate(path: string): Promise<Template> {
   const text = await readTemplate(path);
   const folder = dirname(path);
   const names = (await readdir(folder))
-    .filter((name) => name.endsWith(".hbs") && name !== basename(path))
+    .filter((name) => /^[^.].*\.hbs$/.test(name) && name !== basename(path))
     .sort();
   const partials = new Map<string, { path: string; text: string }>();
   for (const name of names) {

@@ -103,7 +103,11 @@ describe("a daemon", () => {
     const templater = startProcess(["templater", "--state-dir", "state"], dir);
     await waitFor("the address", () => read("state/listen"), soon);
     expect(read("state/listen")).not.toBe("127.0.0.1:7602\n");
-    expect(templater.stderr()).toContain("status pages are served on another address");
+    await waitFor(
+      "the warning",
+      () => templater.stderr().includes("status pages are served on another address"),
+      soon,
+    );
     holder.close();
   });
 
@@ -123,6 +127,19 @@ describe("a daemon", () => {
     await waitFor("the new file", () => read("other.txt").includes(":81"), soon);
     await waitFor("readiness", async () => (await templater.get("/readyz")).ok, soon);
     expect(templater.child.exitCode).toBeNull();
+  });
+
+  it("heeds a SIGHUP that comes while it starts", async () => {
+    config();
+    const templater = startProcess(["templater", "--state-dir", "state", "--listen", "off"], dir);
+    const status = `/proc/${templater.child.pid}/status`;
+    const caught = () =>
+      Number.parseInt(/^SigCgt:\s*(\w+)/m.exec(readFileSync(status, "utf8"))?.[1] ?? "0", 16);
+    await waitFor("it to catch SIGHUP", () => caught() % 2 === 1, { within: 20_000, every: 1 });
+    templater.child.kill("SIGHUP");
+    await waitFor("an answer", () => templater.stderr().includes("configuration read again"), soon);
+    templater.child.kill("SIGTERM");
+    expect(await templater.ended).toBe(0);
   });
 
   it("reads its templates again at SIGHUP", async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -48,6 +48,7 @@ describe("help", () => {
 
 describe("bad usage exits with 78 and says what to do", () => {
   it.each<[line: string, stderr: RegExp]>([
+    ["help registratr", /USAGE: unknown command "registratr"; the nearest known one is "registrator"/],
     ["registratr", /USAGE: unknown command "registratr"; the nearest known one is "registrator"/],
     ["registrator --tll 5 consul:", /USAGE: unknown option "--tll"; the nearest known one is --ttl/],
     ["registrator --ttl 5x consul:", /USAGE: --ttl: "5x" is not a duration; write e\.g\. 250ms/],
@@ -73,6 +74,12 @@ describe("check", () => {
     file("portolan.yaml", "templater: { templates: [{ source: a.hbs, destination: /x/a }] }");
     expect(await run("check")).toEqual({ code: 0, stdout: "portolan.yaml: ok\na.hbs: ok\n", stderr: "" });
     expect(await run("check", "-t", "a.hbs:out")).toMatchObject({ code: 0 });
+  });
+
+  it("takes no lock or copy of an editor for a partial", async () => {
+    file("a.hbs", hosts);
+    symlinkSync("root@host.812", join(dir, ".#a.hbs"));
+    expect(await run("check", "-t", "a.hbs:out")).toMatchObject({ code: 0, stderr: "" });
   });
 
   it("lists every mistake of the file and of the templates at once", async () => {
@@ -158,6 +165,12 @@ describe("render", () => {
       `==> ${dir}/out.txt <==\n10.0.0.1:80\n\n==> ${dir}/b <==\n10.0.0.1:80\n`,
     );
     expect(readdirSync(dir).sort()).toEqual(["a.txt.hbs", "registry"]);
+  });
+
+  it("asks for what a template reads only once it has read something else", async () => {
+    registry.put(instance("db", 5432));
+    file("a.txt.hbs", `{{#each (service "web")}}{{port}}:{{#each (service "db")}}{{port}}{{/each}}{{/each}}`);
+    expect(await run("render", ...flags, registry.url)).toMatchObject({ code: 0, stdout: "80:5432" });
   });
 
   it("renders offline from what `services --json` printed", async () => {

@@ -47,6 +47,7 @@ export function engine(...containers: readonly Container[]): Engine {
     hostname: "host1",
     apiVersion: "1.41",
     containers: new Map(containers.map((entry) => [entry.id, entry])),
+    unread: new Map(),
   };
 }
 

@@ -28,12 +28,12 @@ it("makes any actual equal to any desired, and plans nothing when they are equal
   fc.assert(
     fc.property(world, world, (desired, before) => {
       const actual = held(before);
-      const due = plan(desired, actual);
+      const due = plan(desired, actual, new Map());
       for (const ref of due.deregister) actual.delete(refKey(ref));
       for (const entry of due.register) actual.set(refKey(entry), entry);
       const sorted = (list: Iterable<Instance>) => [...list].sort((a, b) => (refKey(a) < refKey(b) ? -1 : 1));
       expect(sorted(actual.values())).toEqual(sorted(desired));
-      expect(plan(desired, actual)).toEqual({ deregister: [], register: [] });
+      expect(plan(desired, actual, new Map())).toEqual({ deregister: [], register: [] });
     }),
   );
 });

@@ -1,4 +1,6 @@
 import { request } from "node:http";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { isLoopback } from "../../src/status/address.ts";
 import { type StatusOptions, type StatusServer, startStatusServer } from "../../src/status/server.ts";
@@ -77,6 +79,13 @@ describe("the status pages", () => {
   ])("asked as %s they answer %d", async (host, status) => {
     await start();
     expect((await ask("/status", { host })).status).toBe(status);
+  });
+
+  it("answer an HTTP/1.0 check that names no host", async () => {
+    const { address } = await start();
+    const socket = connect(Number(address.split(":")[1]), "127.0.0.1");
+    socket.end("GET /readyz HTTP/1.0\r\n\r\n");
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it("survive a daemon that cannot say how it is", async () => {

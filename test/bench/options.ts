@@ -1,0 +1,38 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+/** What can be benched: the stores, and `memory` for the agent from end to end. */
+export const subjects = ["file", "consul", "etcd", "zookeeper", "memory"] as const;
+export type Subject = (typeof subjects)[number];
+
+/** What a run of the bench is told. */
+export interface BenchOptions {
+  /** Samples of each latency, for product and floor. */
+  readonly n: number;
+  readonly only: readonly Subject[];
+  /** Where the results go as JSON, besides the table. */
+  readonly json: string | undefined;
+  /** The built product. */
+  readonly cli: string;
+}
+
+/** Reads the command line. @throws an error in one sentence for a mistake in it */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      n: { type: "string", default: "30" },
+      only: { type: "string", default: subjects.join() },
+      json: { type: "string" },
+      cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
+    },
+  });
+  const n = Number(values.n);
+  if (!Number.isInteger(n) || n < 1) throw new Error(`--n ${values.n}: not a number of samples`);
+  const only = values.only.split(",").map((name) => {
+    const subject = subjects.find((one) => one === name);
+    if (!subject) throw new Error(`--only ${name}: not one of ${subjects.join(", ")}`);
+    return subject;
+  });
+  return { n, only, json: values.json, cli: resolve(values.cli) };
+}

@@ -1,0 +1,46 @@
+import { EventEmitter } from "node:events";
+import Consul from "consul";
+import type { BareStore } from "./store.ts";
+
+type Health = readonly { readonly Service: { readonly ID: string; readonly Port: number } }[];
+type Answer = readonly [{ readonly headers: Readonly<Record<string, string>> }, Health];
+
+/** Consul: one registration at the agent, one blocking query for the service. */
+export async function openConsul(url: string): Promise<BareStore> {
+  const { hostname, port } = new URL(url);
+  const client = new Consul({ host: hostname, port: Number(port) });
+  let closed = false;
+  const ask = async (service: string, index: string | undefined) => {
+    const ctx = Object.assign(new EventEmitter(), { includeResponse: true });
+    const question = { service, ctx, ...(index && { index, wait: "60s" }) };
+    const [response, body] = (await client.health.service(question as never)) as unknown as Answer;
+    return { index: response.headers["x-consul-index"], body };
+  };
+  return {
+    async put({ service, id, address, port, host }) {
+      const meta = host === undefined ? {} : { http_host: host };
+      await client.agent.service.register({ id, name: service, address, port, meta });
+    },
+    async remove({ id }) {
+      await client.agent.service.deregister(id);
+    },
+    async watch({ service, id }, seen) {
+      let { index, body } = await ask(service, undefined);
+      const portIn = (now: Health) => now.find(({ Service }) => Service.ID === id)?.Service.Port;
+      seen(portIn(body));
+      const follow = async () => {
+        while (!closed) {
+          ({ index, body } = await ask(service, index));
+          seen(portIn(body));
+        }
+      };
+      follow().catch((error: unknown) => {
+        if (!closed) throw error;
+      });
+    },
+    async close() {
+      closed = true;
+      client.destroy();
+    },
+  };
+}

@@ -1,0 +1,316 @@
+import { getEventListeners } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Engine, observeDocker } from "../../src/registrator/docker.ts";
+import type { Source } from "../../src/source.ts";
+import { eventually } from "../backends/contract/suite.ts";
+import { waitFor } from "../servers/wait.ts";
+import { type ScriptedDocker, startScriptedDocker } from "./scripted-docker.ts";
+
+let docker: ScriptedDocker;
+let source: Source<Engine> | undefined;
+beforeEach(async () => {
+  docker = await startScriptedDocker();
+});
+afterEach(async () => {
+  await source?.close();
+  await docker.stop();
+});
+
+function observe({ resync = 60_000, stoppingFor = 60_000, url = docker.url } = {}): Source<Engine> {
+  source = observeDocker({ url, env: {}, resync, readable: () => false, stoppingFor: () => stoppingFor });
+  return source;
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const web = (name: string, hostPort = 8080) => ({ name, running: true, hostPort });
+/** Name, host port and what is special of each container. */
+const view = (engine: Engine) =>
+  [...engine.containers.values()]
+    .map(
+      (c) =>
+        `${c.name}:${c.ports[0]?.bindings[0]?.port}${c.stopping ? " stopping" : ""}${c.paused ? " paused" : ""}`,
+    )
+    .sort();
+const shows = (...expected: string[]) => {
+  const sorted = JSON.stringify(expected.sort());
+  return (engine: Engine) => JSON.stringify(view(engine)) === sorted;
+};
+
+describe("observeDocker", () => {
+  it("shows no list in which a container is missing that was touched while it was read (R8)", async () => {
+    docker.containers.set("a", web("a"));
+    docker.containers.set("b", web("b"));
+    let inspects = 0;
+    docker.script.before = async (path) => {
+      if (!path.includes("/containers/a/")) return;
+      inspects += 1;
+      if (inspects === 1) docker.emit("health_status: healthy", "a");
+      await sleep(inspects === 1 ? 50 : 150);
+    };
+    const seen: string[][] = [];
+    const observed = observe();
+    observed.subscribe(() => {
+      const now = observed.current();
+      if (now.known) seen.push(view(now.value));
+    });
+    await eventually(observed, shows("a:8080", "b:8080"));
+    await sleep(300);
+    expect(seen.every((names) => names.includes("a:8080"))).toBe(true);
+  });
+
+  it("leaves nothing behind on the signal that lives as long as it, however often Docker is not there (B4)", async () => {
+    const listened = new Set<AbortSignal>();
+    const add = AbortSignal.prototype.addEventListener;
+    const spy = vi.spyOn(AbortSignal.prototype, "addEventListener").mockImplementation(function (
+      this: AbortSignal,
+      ...args: Parameters<typeof add>
+    ) {
+      listened.add(this);
+      return add.apply(this, args);
+    } as typeof add);
+    const observed = observe({ url: `unix://${join(tmpdir(), "no-docker.sock")}` });
+    await waitFor("a problem", () => observed.current().problem, { within: 5000 });
+    await sleep(2500);
+    const most = Math.max(...[...listened].map((signal) => getEventListeners(signal, "abort").length));
+    spy.mockRestore();
+    expect(most).toBeLessThanOrEqual(2);
+  });
+
+  it("comes back within two seconds however often it was cut before (R2)", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    for (let round = 0; round < 12; round += 1) {
+      docker.cut();
+      await waitFor("a problem", () => observed.current().problem, { within: 5000, every: 1 });
+      const since = performance.now();
+      await waitFor("no problem", () => !observed.current().problem, { within: 15_000, every: 5 });
+      expect(performance.now() - since).toBeLessThan(2500);
+    }
+  });
+
+  it("shows a container that survived its stop signal again, after a reconnect too", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe({ stoppingFor: 1500 });
+    await eventually(observed, shows("a:8080"));
+    docker.emit("kill", "a", { signal: "15" });
+    await eventually(observed, shows("a:8080 stopping"));
+    docker.cut();
+    await waitFor("a problem", () => observed.current().problem, { within: 5000, every: 1 });
+    await waitFor("no problem", () => !observed.current().problem, { within: 5000 });
+    await eventually(observed, shows("a:8080"), 5000);
+  });
+
+  it("shows a container that survived a stop signal from before the start again", async () => {
+    docker.containers.set("a", web("a"));
+    docker.emit("kill", "a", { signal: "15" });
+    const observed = observe({ stoppingFor: 1000 });
+    await eventually(observed, shows("a:8080 stopping"));
+    await eventually(observed, shows("a:8080"), 5000);
+  });
+
+  it("knows a drain from before its start, whatever signal came after the stop signal", async () => {
+    docker.containers.set("a", web("a"));
+    docker.emit("kill", "a", { signal: "15" });
+    docker.emit("kill", "a", { signal: "1" });
+    await eventually(observe(), shows("a:8080 stopping"), 2000);
+  });
+
+  it.each([
+    ["SIGRTMIN+3", "37"],
+    ["RTMAX-2", "62"],
+    ["sigquit", "3"],
+    ["12", "12"],
+  ])("knows the stop signal %s", async (stopSignal, signal) => {
+    docker.containers.set("a", { ...web("a"), stopSignal });
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    docker.emit("kill", "a", { signal });
+    await eventually(observed, shows("a:8080 stopping"), 2000);
+  });
+
+  it("tells of a drain although the clock was set back (B2)", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    docker.script.clockOff = -3600;
+    docker.emit("kill", "a", { signal: "15" });
+    await eventually(observed, shows("a:8080 stopping"), 2000);
+  });
+
+  it("finds a restart whose events were lost (R4)", async () => {
+    docker.containers.set("a", web("a", 8080));
+    const observed = observe({ resync: 300 });
+    await eventually(observed, shows("a:8080"));
+    docker.containers.set("a", web("a", 8081));
+    await eventually(observed, shows("a:8081"), 3000);
+  });
+
+  it("does not lose a refresh that comes during a list", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    let lists = 0;
+    docker.script.after = async (path) => {
+      if (!path.endsWith("/containers/json")) return;
+      lists += 1;
+      if (lists > 1) return;
+      await sleep(100);
+    };
+    observed.refresh();
+    await waitFor("a list", () => lists === 1, { within: 2000, every: 1 });
+    docker.containers.set("b", web("b"));
+    observed.refresh();
+    await eventually(observed, shows("a:8080", "b:8080"), 3000);
+  });
+
+  it("takes no empty answer for an empty list (R8)", async () => {
+    docker.containers.set("a", web("a"));
+    docker.script.fault = (path) => (path.endsWith("/containers/json") ? "empty" : undefined);
+    const observed = observe();
+    await waitFor("a problem", () => observed.current().problem, { within: 5000 });
+    expect(observed.current().known).toBe(false);
+  });
+
+  it("asks about each container that a list lacks before it believes it, after a reconnect too (R8)", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe({ resync: 300 });
+    await eventually(observed, shows("a:8080"));
+    const seen: string[][] = [];
+    observed.subscribe(() => {
+      const now = observed.current();
+      if (now.known) seen.push(view(now.value));
+    });
+    const all = docker.containers.get("a");
+    docker.script.before = async (path) => {
+      if (path.endsWith("/containers/json")) docker.containers.delete("a");
+    };
+    docker.script.after = async (path) => {
+      if (path.endsWith("/containers/json") && all) docker.containers.set("a", all);
+    };
+    docker.cut();
+    await sleep(1500);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.every((names) => names.includes("a:8080"))).toBe(true);
+  });
+
+  it("gives up on an answer that ends in the middle", async () => {
+    docker.containers.set("a", web("a"));
+    docker.script.fault = (path) => (path.endsWith("/containers/json") ? "cut" : undefined);
+    const observed = observe();
+    await waitFor("a problem", () => observed.current().problem, { within: 15_000 });
+    docker.script.fault = () => undefined;
+    await eventually(observed, shows("a:8080"), 15_000);
+  });
+
+  it.each(["hang", "error"] as const)("keeps one container that cannot be read apart: %s", async (fault) => {
+    docker.containers.set("sick", web("sick"));
+    docker.containers.set("a", web("a"));
+    const observed = observe({ resync: 500 });
+    await eventually(observed, shows("a:8080", "sick:8080"));
+    docker.script.fault = (path) => (path.includes("/containers/sick/") ? fault : undefined);
+    docker.emit("update", "sick");
+    await sleep(11_000);
+    docker.containers.set("b", web("b"));
+    docker.emit("start", "b");
+    const now = await eventually(observed, shows("a:8080", "b:8080", "sick:8080"), 3000);
+    expect([...now.unread.keys()]).toEqual(["sick"]);
+    docker.script.fault = () => undefined;
+    await eventually(observed, ({ unread }) => unread.size === 0, 15_000);
+  });
+
+  it("tells of a new host name", async () => {
+    docker.containers.set("a", web("a"));
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    docker.script.hostname = "host2";
+    docker.cut();
+    await eventually(observed, ({ hostname }) => hostname === "host2", 5000);
+  });
+
+  it("closes while Docker is silent", async () => {
+    const observed = observe();
+    await eventually(observed, shows());
+    await observed.close();
+    await waitFor("no streams", () => docker.streams() === 0, { within: 2000 });
+  });
+
+  const id = fc.constantFrom("a", "b", "c");
+  const step = fc.record({
+    what: fc.constantFrom(
+      "start",
+      "die",
+      "restart",
+      "rename",
+      "pause",
+      "unpause",
+      "kill",
+      "cut",
+      "exec_start",
+    ),
+    id,
+    events: fc.constantFrom(0, 1, 1, 1, 3),
+    late: fc.boolean(),
+    wait: fc.constantFrom(0, 0, 1, 5, 20),
+  });
+  it("ends equal to the world after any order of changes, lost, late and doubled events and cuts (R4)", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), fc.integer(), async (steps, seed) => {
+        docker.containers.clear();
+        docker.forgetEvents();
+        let random = seed >>> 0;
+        const some = (of: number) => {
+          random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0;
+          return random % of;
+        };
+        docker.script.before = async () => void (some(3) === 0 && (await sleep(some(15))));
+        docker.script.after = async () => void (some(3) === 0 && (await sleep(some(15))));
+        const observed = observe({ resync: 100, stoppingFor: 150 });
+        let port = 9000;
+        const held: (() => void)[] = [];
+        for (const { what, id, events, late, wait } of steps) {
+          const now = docker.containers.get(id);
+          const up = now?.running === true;
+          const emit = (action: string, attributes?: Record<string, string>) => {
+            if (events === 0) return;
+            const send = () => docker.emit(action, id, attributes, events);
+            if (late) held.push(send);
+            else send();
+          };
+          if (what === "start" && !up) {
+            docker.containers.set(id, { ...web(id), hostPort: ++port });
+            emit("start");
+          } else if (what === "die" && up) {
+            now.running = false;
+            emit("die");
+          } else if (what === "restart" && up) {
+            now.running = false;
+            emit("die");
+            docker.containers.set(id, { ...now, running: true, hostPort: ++port });
+            emit("start");
+          } else if (what === "rename" && up) {
+            now.name = `${id}-${++port}`;
+            emit("rename");
+          } else if ((what === "pause" || what === "unpause") && up) {
+            now.paused = what === "pause";
+            emit(what);
+          } else if (what === "kill" && up) emit("kill", { signal: some(2) === 0 ? "15" : "1" });
+          else if (what === "cut") docker.cut();
+          else emit("exec_start: x");
+          if (wait > 0) await sleep(wait);
+          if (some(4) === 0) held.pop()?.();
+        }
+        while (held.length > 0) held.pop()?.();
+        const world = [...docker.containers.values()]
+          .filter(({ running }) => running)
+          .map((c) => `${c.name}:${c.hostPort}${c.paused ? " paused" : ""}`);
+        await eventually(observed, shows(...world), 10_000);
+        await observed.close();
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+});

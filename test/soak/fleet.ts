@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import type { DockerHost } from "../servers/docker.ts";
+import { importWebImage, webCommand, webImage } from "../servers/image.ts";
+import type { Random } from "./random.ts";
+
+/** The label of the containers that are registered, and its value. */
+export const label = "portolan.soak";
+
+/** A record that must be there, because a container runs. */
+export interface Expected {
+  readonly service: string;
+  readonly container: string;
+  readonly port: number;
+  readonly state: "ready" | "paused";
+}
+
+/** Containers that come and go. */
+export interface Fleet {
+  /** Does things to containers until `signal` aborts, some at a time; resolves when all are done. */
+  stir(random: Random, signal: AbortSignal): Promise<void>;
+  /** How often each thing was done. */
+  readonly counts: Map<string, number>;
+  /** What Docker says that runs. */
+  expected(): Promise<readonly Expected[]>;
+}
+
+const size = 30;
+/** Containers that something is done to at the same time. */
+const hands = 4;
+
+/** Creates the containers and starts half of them. */
+export async function startFleet(host: DockerHost): Promise<Fleet> {
+  await importWebImage(host);
+  const client = new Docker({ socketPath: host.socket });
+  const counts = new Map<string, number>();
+  const create = (name: string) =>
+    client.createContainer({
+      name,
+      Image: webImage,
+      Cmd: [...webCommand()],
+      ExposedPorts: { "80/tcp": {} },
+      Labels: {
+        [label]: "1",
+        // Several instances of a service, and services with one.
+        SERVICE_NAME: `soak-${Number(name.split("-")[1]) % 12}`,
+        SERVICE_HTTP_HOST: `soak-${Number(name.split("-")[1]) % 12}.test`,
+      },
+      HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "0" }] } },
+    });
+  const names = Array.from({ length: size }, (_, at) => `web-${at}`);
+  for (const name of names) await create(name);
+  for (const name of names.slice(0, size / 2)) await client.getContainer(name).start();
+
+  const actions: Readonly<Record<string, (name: string) => Promise<unknown>>> = {
+    start: (name) => client.getContainer(name).start(),
+    stop: (name) => client.getContainer(name).stop({ t: 1 }),
+    kill: (name) => client.getContainer(name).kill(),
+    restart: (name) => client.getContainer(name).restart({ t: 1 }),
+    async replace(name) {
+      await client.getContainer(name).remove({ force: true });
+      await create(name);
+      await client.getContainer(name).start();
+    },
+    async pause(name) {
+      await client.getContainer(name).pause();
+      await sleep(200);
+      await client.getContainer(name).unpause();
+    },
+  };
+  // A container that is stopped twice as often as it is started would seldom run.
+  const odds = ["start", "start", "start", "stop", "kill", "restart", "replace", "pause"] as const;
+
+  const hand = async (own: readonly string[], random: Random, signal: AbortSignal) => {
+    while (!signal.aborted) {
+      const action = random.pick([...odds] as [string, ...string[]]);
+      const name = random.pick([...own] as [string, ...string[]]);
+      // Starting what runs, stopping what does not, and all while Docker is away: refused, and no matter.
+      const done = await actions[action]?.(name).then(
+        () => true,
+        () => false,
+      );
+      if (done) counts.set(action, (counts.get(action) ?? 0) + 1);
+      else await sleep(50);
+      if (random.next() < 0.3) await sleep(random.next() * 500);
+    }
+  };
+
+  return {
+    counts,
+    async stir(random, signal) {
+      // Each hand has containers of its own, so that nothing is replaced while it is started.
+      const own = (at: number) => names.filter((_, index) => index % hands === at);
+      await Promise.all(Array.from({ length: hands }, (_, at) => hand(own(at), random.fork(), signal)));
+      // Docker may have been away while a container was replaced.
+      for (const name of names) await create(name).catch(() => {});
+    },
+    async expected() {
+      const filters = { label: [`${label}=1`] };
+      const list = await client.listContainers({ filters });
+      return list.map(
+        ({ Names, Labels, Ports, State }): Expected => ({
+          service: Labels.SERVICE_NAME ?? "",
+          container: Names[0]?.slice(1) ?? "",
+          port: Ports.find(({ PublicPort, IP }) => PublicPort && !IP?.includes(":"))?.PublicPort ?? 0,
+          state: State === "paused" ? "paused" : "ready",
+        }),
+      );
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+/** The backends that can be soaked. */
+export const backends = ["file", "consul", "etcd", "zookeeper"] as const;
+export type BackendName = (typeof backends)[number];
+
+/** What a soak is told. */
+export interface SoakOptions {
+  /** ms for each backend, without starting and ending the servers. */
+  readonly time: number;
+  readonly only: readonly BackendName[];
+  readonly seed: number;
+  /** A folder for the logs of a run that went wrong. */
+  readonly logs: string | undefined;
+  /** The built product. */
+  readonly cli: string;
+}
+
+/** Reads the command line. @throws an error in one sentence for a mistake in it */
+export function readOptions(args: readonly string[]): SoakOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      minutes: { type: "string", default: "5" },
+      only: { type: "string", default: backends.join() },
+      seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      logs: { type: "string" },
+      cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
+    },
+  });
+  const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+  if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: not a number of minutes`);
+  if (!Number.isInteger(seed)) throw new Error(`--seed ${values.seed}: not a whole number`);
+  const only = values.only.split(",").map((name) => {
+    const backend = backends.find((one) => one === name);
+    if (!backend) throw new Error(`--only ${name}: not one of ${backends.join(", ")}`);
+    return backend;
+  });
+  return { time: (minutes * 60_000) / only.length, only, seed, logs: values.logs, cli: resolve(values.cli) };
+}

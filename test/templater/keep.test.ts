@@ -1,0 +1,260 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Backend, Snapshot } from "../../src/backends/backend.ts";
+import { openMemory } from "../../src/backends/memory.ts";
+import type { Daemon } from "../../src/daemon.ts";
+import { type ErrorCode, PortolanError } from "../../src/errors.ts";
+import type { Fields, Log } from "../../src/log.ts";
+import { type Cell, createCell } from "../../src/source.ts";
+import { openStateDir } from "../../src/state-dir.ts";
+import { startTemplater } from "../../src/templater/index.ts";
+import type { Target } from "../../src/templater/target.ts";
+import { instance } from "../commands/registry-folder.ts";
+import { tempDir } from "../servers/run.ts";
+import { waitFor } from "../servers/wait.ts";
+
+const soon = { within: 10_000 };
+const ports = '{{#each (service "web")}}{{port}} {{/each}}';
+
+/** A templater with one target, `out.txt`, over a backend in memory. */
+interface Kept {
+  readonly dir: string;
+  readonly daemon: Daemon;
+  readonly logged: readonly (Fields & { readonly level: string })[];
+  errors(): readonly string[];
+  /** Registers an instance of `web` at this port. */
+  put(port: number): Promise<void>;
+  live(): string | undefined;
+  /** Replaces the template. */
+  edit(text: string): void;
+}
+
+async function keep(text: string, changes: (dir: string) => Partial<Target> = () => ({})): Promise<Kept> {
+  const backend = await openMemory();
+  const lease = backend.lease({ node: "host1", engine: "ENGINE", run: "r" }, 15);
+  const never = new AbortController().signal;
+  await lease.renew(never);
+  const kept = await keepOver(backend, text, changes);
+  return {
+    ...kept,
+    put: async (port) => void (await lease.register(instance("web", port), never)),
+  };
+}
+
+async function keepOver(
+  backend: Backend,
+  text: string,
+  changes: (dir: string) => Partial<Target> = () => ({}),
+): Promise<Omit<Kept, "put">> {
+  const dir = tempDir("keep");
+  const source = join(dir, "out.txt.hbs");
+  const destination = join(dir, "out.txt");
+  const edit = (next: string) => {
+    writeFileSync(join(dir, "draft"), next);
+    renameSync(join(dir, "draft"), source);
+  };
+  edit(text);
+  const state = await openStateDir(join(dir, "state"));
+  const logged: (Fields & { level: string })[] = [];
+  const at = (level: string) => (fields: Fields, message: string) =>
+    void logged.push({ ...fields, level, message });
+  const log: Log = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  const target: Target = {
+    source,
+    destination,
+    reload: { kind: "none" },
+    commandTimeout: 10_000,
+    wait: { min: 5, max: 100 },
+    minInterval: 0,
+    ...changes(dir),
+  };
+  const daemon = startTemplater({ backend, targets: [target], state, env: {}, node: "h", log });
+  onTestFinished(async () => {
+    await daemon.stop();
+    await state.close();
+  });
+  return {
+    dir,
+    daemon,
+    logged,
+    errors: () => logged.filter(({ level }) => level === "error").map(({ err }) => (err as Error).message),
+    live: () => (existsSync(destination) ? readFileSync(destination, "utf8") : undefined),
+    edit,
+  };
+}
+
+const lines = (path: string) => (existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : []);
+
+describe("a template that is read again", () => {
+  it("is read once more when that is asked for while it is being read", async () => {
+    const kept = await keep(ports);
+    await waitFor("the file", () => kept.live() === "", soon);
+    const source = join(kept.dir, "out.txt.hbs");
+    execFileSync("mkfifo", [`${source}.pipe`]);
+    renameSync(`${source}.pipe`, source);
+    kept.daemon.refresh();
+    const pipe = await open(source, "w"); // opens once the templater reads
+    kept.edit("new");
+    kept.daemon.refresh();
+    await pipe.writeFile("old");
+    await pipe.close();
+    await waitFor("the newest text", () => kept.live() === "new", soon);
+  });
+
+  it.each([
+    ["does not compile", "{{nosuch}}"],
+    ["does not render", '{{env "NOT_SET"}}'],
+    ["does not render what it had to wait for", '{{#each (service "other")}}{{/each}}{{env "NOT_SET"}}'],
+  ])("stays what it was while the new one %s: reported once, changes still applied", async (_what, bad) => {
+    const kept = await keep(ports);
+    await kept.put(80);
+    await waitFor("the file", () => kept.live() === "80 ", soon);
+    kept.edit(bad);
+    kept.daemon.refresh();
+    await waitFor("the reason", () => kept.daemon.notReady().join().includes("TEMPLATE"), soon);
+    await kept.put(81);
+    await waitFor("the change", () => kept.live() === "80 81 ", soon);
+    expect(kept.daemon.notReady().join()).toContain("TEMPLATE");
+    expect(kept.errors()).toHaveLength(1);
+    kept.edit(`new ${ports}`);
+    await waitFor("the mended one", () => kept.live() === "new 80 81 ", soon);
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
+  });
+
+  it("that failed with its first data is tried again when these change", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.99);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const kept = await keep('{{#each (service "web")}}{{port}}{{else}}{{env "NOT_SET"}}{{/each}}');
+    const tries = () => kept.logged.filter(({ retryInMs }) => Number(retryInMs) > 2_500).length;
+    await waitFor("a long wait", () => tries() > 0, { within: 20_000 });
+    const start = performance.now();
+    await kept.put(80);
+    await waitFor("the file", () => kept.live() === "80", soon);
+    expect(performance.now() - start).toBeLessThan(1_500);
+  });
+});
+
+describe("T4: a service that was not asked for before", () => {
+  it("is known at once when the backend holds none", async () => {
+    const kept = await keep(ports);
+    await kept.put(80);
+    await waitFor("the instance", () => kept.live() === "80 ", soon);
+    kept.edit(`${ports}{{#each (service "other")}}{{port}}{{else}}none{{/each}}`);
+    kept.daemon.refresh();
+    await waitFor("the new text", () => kept.live() === "80 none", soon);
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
+  });
+
+  it("is not taken for empty, even where a storm has no bound", async () => {
+    const backend = await openMemory();
+    const lease = backend.lease({ node: "host1", engine: "ENGINE", run: "r" }, 15);
+    const never = new AbortController().signal;
+    await lease.renew(never);
+    await lease.register(instance("web", 80), never);
+    const kept = await keepOver(backend, ports, (dir) => ({
+      wait: { min: 0, max: 0 },
+      check: { shell: `echo "<$(cat "$PORTOLAN_STAGED")>" >> ${join(dir, "checked")}` },
+    }));
+    await waitFor("the file", () => kept.live() === "80 ", soon);
+    expect(lines(join(kept.dir, "checked"))).toEqual(["<80 >"]);
+  });
+});
+
+describe("minInterval", () => {
+  const note = (dir: string) => join(dir, "reloads");
+  const reload = (dir: string, code: number) =>
+    ({ kind: "command", command: { shell: `date +%s%3N >> ${note(dir)}; exit ${code}` } }) as const;
+
+  it.each([
+    ["succeed", 0],
+    ["fail", 1],
+  ])("T6 stands between reloads that %s", async (_what, code) => {
+    const kept = await keep(ports, (dir) => ({ minInterval: 1_000, reload: reload(dir, code) }));
+    const start = performance.now();
+    await waitFor("the first reload, which nothing holds", () => lines(note(kept.dir)).length > 0, soon);
+    expect(performance.now() - start).toBeLessThan(900);
+    for (let port = 80; lines(note(kept.dir)).length < 4; port++) {
+      await kept.put(port);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    const times = lines(note(kept.dir)).map(Number);
+    for (const [index, time] of times.slice(1).entries()) {
+      expect(time - (times[index] ?? 0)).toBeGreaterThan(950);
+    }
+  });
+
+  it("does not hold a file that needs no reload", async () => {
+    const kept = await keep(ports, () => ({ minInterval: 3_600_000 }));
+    await waitFor("the first", () => kept.live() === "", soon);
+    await kept.put(80);
+    await waitFor("the second", () => kept.live() === "80 ", soon);
+  });
+});
+
+describe("what keeps failing", () => {
+  it("is logged once, though the program prints its pid, the time and a temporary file", async () => {
+    const check = { shell: 'echo "[$$] $(date +%N) $(mktemp -u) no"; exit 1' };
+    const kept = await keep(ports, () => ({ check }));
+    const tries = () => kept.logged.filter(({ err }) => err !== undefined).length;
+    await waitFor("three tries", () => tries() > 2, { within: 20_000 });
+    expect(kept.errors()).toHaveLength(1);
+    const before = tries();
+    kept.daemon.refresh();
+    await waitFor("another try", () => tries() > before, soon);
+    // Whoever asks for it gets an answer.
+    expect(kept.errors()).toHaveLength(2);
+  });
+
+  it("does not look ready while a check hangs", async () => {
+    const check = { shell: 'test ! -s "$PORTOLAN_STAGED" || sleep 60' };
+    const kept = await keep(ports, () => ({ check, commandTimeout: 60_000 }));
+    await waitFor("the first file", () => kept.daemon.notReady().length === 0, soon);
+    await kept.put(80);
+    await waitFor("the reason", () => kept.daemon.notReady().join().includes("not applied yet"), {
+      within: 30_000,
+    });
+    const start = performance.now();
+    await kept.daemon.stop();
+    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(kept.live()).toBe("");
+  });
+});
+
+describe("the backend's problem", () => {
+  function scripted(): { readonly backend: Backend; readonly cell: Cell<Snapshot> } {
+    const cell = createCell<Snapshot>();
+    const backend: Backend = {
+      title: "scripted:",
+      capabilities: { expiry: "none" },
+      observe: () => ({ ...cell, refresh() {}, want() {}, close: async () => {} }),
+      lease: () => {
+        throw new Error("only read");
+      },
+      close: async () => {},
+    };
+    return { backend, cell };
+  }
+  const fail = (cell: Cell<Snapshot>, message: string, code: ErrorCode = "BACKEND_UNREACHABLE") =>
+    cell.fail({
+      kind: code === "BACKEND_DENIED" ? "denied" : "unreachable",
+      error: new PortolanError(code, message),
+    });
+
+  it("is known from the start, logged once per outage, and told as it is now", async () => {
+    const { backend, cell } = scripted();
+    fail(cell, "etcd-1 refused");
+    const { daemon, errors, logged } = await keepOver(backend, ports);
+    expect(daemon.notReady()).toContain("scripted:: etcd-1 refused");
+    for (const host of ["etcd-2", "etcd-1", "etcd-2"]) fail(cell, `${host} refused`);
+    expect(daemon.notReady()).toContain("scripted:: etcd-2 refused");
+    expect(errors()).toEqual(["etcd-1 refused"]);
+    fail(cell, "no right", "BACKEND_DENIED");
+    expect(errors()).toEqual(["etcd-1 refused", "no right"]);
+    cell.set({ services: new Map(), complete: true, invalid: new Map() });
+    await waitFor("readiness", () => daemon.notReady().length === 0, soon);
+    expect(logged.filter(({ message }) => message === "backend is back")).toHaveLength(1);
+  });
+});
