@@ -43,8 +43,13 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
 
     afterEach(() => line.clear());
 
+    const oldWorkersEnd = () =>
+      waitFor("old workers to end", () => line.workers().length === line.proxy.workers, { within: 30_000 });
+
     /** Asks for a page again and again while `work` runs; returns everything but 200. */
     const underLoad = async (page: string, work: () => Promise<void>): Promise<readonly string[]> => {
+      // A worker of before the page's own reload may still answer beside the first new one.
+      await oldWorkersEnd();
       const failures: string[] = [];
       let going = true;
       const asking = (async () => {
@@ -210,9 +215,7 @@ export function pipelineScenarios(scheme: string, start: () => Promise<Store>): 
         const { ino, mtimeMs } = statSync(line.proxy.config);
         return { ino, mtimeMs, workers: line.workers() };
       };
-      await waitFor("old workers to end", () => world().workers.length === line.proxy.workers, {
-        within: 60_000,
-      });
+      await oldWorkersEnd();
       const before = world();
       await line.templater.restart();
       await line.ready();

@@ -22,11 +22,12 @@ export function pickDisturbance(world: World, random: Random, spare: boolean): D
       await daemon.start();
     },
   });
+  const still = 500 + random.next() * longest;
   const stoodStill = (what: string, who: { pause(): void; resume(): void }): Disturbance => ({
-    name: `${what} stood still for ${Math.round(away)} ms`,
+    name: `${what} stood still for ${Math.round(still)} ms`,
     async run() {
       who.pause();
-      await sleep(away);
+      await sleep(still);
       who.resume();
     },
   });
@@ -37,11 +38,11 @@ export function pickDisturbance(world: World, random: Random, spare: boolean): D
   const { registrator, templater, host, store } = world;
   const backend = Object.entries(store.disturbances).map(([name, run]) => ({ name, run }));
   if (store.server) backend.push(stoodStill("backend", store.server));
-  const still = [
+  const pauses = [
     stoodStill("Docker", host),
     stoodStill("registrator", registrator),
     stoodStill("templater", templater),
   ];
   const kills = spare ? [] : [killed(registrator), killed(templater)];
-  return random.pick([docker("SIGTERM"), docker("SIGKILL"), ...backend, ...still, ...kills]);
+  return random.pick([docker("SIGTERM"), docker("SIGKILL"), ...backend, ...pauses, ...kills]);
 }

@@ -4,6 +4,7 @@ import type { BackendName, SoakOptions } from "./options.ts";
 import { createRandom } from "./random.ts";
 import { recordUsage, type Trend, trendsOf } from "./usage.ts";
 import { differences } from "./verify.ts";
+import { watchServers } from "./witness.ts";
 import { startWorld, type World } from "./world.ts";
 
 /** What came out on one backend. */
@@ -44,15 +45,17 @@ export async function soakBackend(
         recordings = [world.registrator, world.templater].map((daemon) => recordUsage(daemon));
       const disturbances = [pickDisturbance(world, random, spare), pickDisturbance(world, random, spare)];
       const names = disturbances.map(({ name }) => name).join(", ");
+      const witness = watchServers(world.target.destination);
       await stir(world, random.fork(), disturbances);
       for (const { name } of disturbances) {
         const kind = name.replace(/ for .*/, "");
         counts.set(kind, (counts.get(kind) ?? 0) + 1);
       }
       const { ms, left } = await settle(world);
+      const seen = `fewest servers ${witness.stop()}`;
       if (left.length === 0) {
         settled.push(ms);
-        say(`${backend}: phase ${phase}: ${names}: in order after ${Math.round(ms)} ms`);
+        say(`${backend}: phase ${phase}: ${names}: in order after ${Math.round(ms)} ms; ${seen}`);
         continue;
       }
       const failure = `${backend}: phase ${phase}: ${names}: still wrong after ${patience} ms:\n  ${left.join("\n  ")}`;

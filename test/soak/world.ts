@@ -14,6 +14,8 @@ import { type SoakStore, startSoakStore } from "./store.ts";
 export interface SoakTarget {
   /** The product's configuration file. */
   readonly config: string;
+  /** The live file. */
+  readonly destination: string;
   readonly env: Readonly<Record<string, string>>;
   /** A command line that checks the live file. */
   readonly check: readonly string[];
@@ -61,6 +63,7 @@ export async function startWorld(cli: string, backend: BackendName): Promise<Wor
     templater,
     target: {
       config,
+      destination: proxy.config,
       env: proxy.env,
       check: proxy.check.map((word) => word.replace("{{src}}", proxy.config)),
     },
