@@ -36,9 +36,11 @@ export async function soakBackend(
   const counts = new Map<string, number>();
   const settled: number[] = [];
   const failures: string[] = [];
-  const begun = performance.now();
+  let begun = performance.now();
   let recordings: ReturnType<typeof recordUsage>[] = [];
   try {
+    await settle(world);
+    begun = performance.now();
     for (let phase = 1; performance.now() - begun < time; phase += 1) {
       const spare = performance.now() - begun > time / 2;
       if (spare && recordings.length === 0)
