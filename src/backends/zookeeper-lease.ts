@@ -44,6 +44,8 @@ export function createZookeeperLease(connect: Connector, root: string, owner: Ow
   const own = new Set<string>();
   /** Records of other owners, which `owned` need not read again. */
   let others: ReadonlySet<string> = new Set();
+  /** Services' nodes that were there when last seen. */
+  let folders = new Set<string>();
   let turn: Promise<unknown> = Promise.resolve();
 
   const lost = () => new PortolanError("LEASE_LOST", `the session of node ${owner.node} is gone; renew it`);
@@ -127,6 +129,7 @@ export function createZookeeperLease(connect: Connector, root: string, owner: Ow
   /** Every record of this owner; what hangs on an earlier session is moved to this one. */
   const adopt = async (on: Connection): Promise<readonly Instance[]> => {
     const names = (await on.list(services)) ?? [];
+    folders = new Set(names.map((name) => `${services}/${name}`));
     const lists = await Promise.all(
       names.map(async (name) =>
         ((await on.list(`${services}/${name}`)) ?? []).map((id) => `${services}/${name}/${id}`),
@@ -221,6 +224,10 @@ export function createZookeeperLease(connect: Connector, root: string, owner: Ow
           if (holder === on.session.id) return { leftOut: [] };
           own.delete(path);
         }
+        const folder = folderOf(path);
+        // In the same breath, since a service's node mostly comes with its first record. It may be there.
+        if (!folders.has(folder)) on.create(folder, "", "persistent").catch(() => {});
+        folders.add(folder);
         while (!(await on.create(path, text, "ephemeral"))) {
           const found = await on.read(path);
           if (!found) continue;
@@ -244,7 +251,8 @@ export function createZookeeperLease(connect: Connector, root: string, owner: Ow
         const remove = async (version?: number) => {
           const removed = on.remove(path, version);
           // In the same breath, and mostly refused: the service's node goes with its last record.
-          on.remove(path.slice(0, path.lastIndexOf("/"))).catch(() => {});
+          folders.delete(folderOf(path));
+          on.remove(folderOf(path)).catch(() => {});
           return removed;
         };
         if (own.has(path)) {
@@ -278,6 +286,8 @@ export function createZookeeperLease(connect: Connector, root: string, owner: Ow
 }
 
 const isLost = (error: unknown) => error instanceof PortolanError && error.code === "LEASE_LOST";
+
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
 
 function readable(record: Znode, path: string): Instance | undefined {
   try {

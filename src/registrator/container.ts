@@ -10,6 +10,8 @@ export interface Container {
   readonly image: string;
   /** ISO 8601; orders containers by age. */
   readonly created: string;
+  /** ISO 8601, when its process was last started, on the daemon's clock. */
+  readonly started: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Only the variables that registration may read: the environment of a container holds secrets. */
   readonly env: Readonly<Record<string, string>>;
@@ -51,6 +53,7 @@ export function toContainer(inspected: ContainerInspectInfo, readable: (name: st
     name: inspected.Name.replace(/^\//, ""),
     image: config.Image,
     created: inspected.Created,
+    started: state.StartedAt,
     labels: config.Labels ?? {},
     env: Object.fromEntries(
       (config.Env ?? [])

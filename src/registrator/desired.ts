@@ -47,7 +47,9 @@ export function desired(
       const label = container.labels[select.label];
       if (label === undefined || (select.value !== undefined && label !== select.value)) continue;
     }
-    for (const instance of instancesOf(container, { settings, hostAddress, node, owner, remarks })) {
+    const own = ofContainer(container, { settings, hostAddress, node, owner });
+    remarks.push(...own.remarks);
+    for (const instance of own.instances) {
       const holder = byId.get(instance.id);
       if (holder) {
         remarks.push({
@@ -63,13 +65,30 @@ export function desired(
   return { instances: [...byId.values()].sort((a, b) => compare(a.id, b.id)), remarks };
 }
 
-interface Context {
+/** What else the outcome for a container depends on. */
+interface Circumstances {
   readonly settings: RegistratorSettings;
   readonly hostAddress: AddressPolicy["hostAddress"];
   readonly node: string;
   readonly owner: string;
+}
+
+interface Context extends Circumstances {
   /** Collects what is worth telling. */
   readonly remarks: Remark[];
+}
+
+/** The latest outcome for each container: most containers are the same as at the last call. */
+const outcomes = new WeakMap<Container, Desired & Circumstances>();
+
+function ofContainer(container: Container, now: Circumstances): Desired {
+  const before = outcomes.get(container);
+  const same = (Object.keys(now) as (keyof Circumstances)[]).every((key) => before?.[key] === now[key]);
+  if (before && same) return before;
+  const remarks: Remark[] = [];
+  const outcome = { ...now, remarks, instances: instancesOf(container, { ...now, remarks }) };
+  outcomes.set(container, outcome);
+  return outcome;
 }
 
 /** A port that will be registered, with everything that is known about it. */

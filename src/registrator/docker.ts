@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import type { ContainerInfo } from "dockerode";
 import { after, backoff, monotonic, pause } from "../clock.ts";
 import { coded } from "../errors.ts";
+import { compare } from "../instance.ts";
 import { createCell, type Source } from "../source.ts";
 import type { Container } from "./container.ts";
 import { connectDocker, type DockerEvent, UnreadError } from "./docker-client.ts";
@@ -62,6 +63,8 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
     const known = new Map(before.known && before.value.id === id ? before.value.containers : []);
     const unread = new Map<string, string>();
     const expiries = new Map<string, () => void>();
+    /** Containers that ended after their latest read began. */
+    const endedSince = new Set<string>();
     let listed = false;
 
     const publish = () => {
@@ -72,7 +75,7 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
         id,
         hostname,
         apiVersion,
-        containers: sortAndShare(known, previous?.containers),
+        containers: inOrder(known, previous?.containers),
         unread,
       };
       const same =
@@ -97,10 +100,18 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
         );
       return { ...container, stopping: left > 0 };
     };
+    const remember = (container: Container) => {
+      const before = known.get(container.id);
+      const same = before && JSON.stringify(before) === JSON.stringify(container);
+      known.set(container.id, same ? before : container);
+    };
     const read = async (id: string) => {
+      endedSince.delete(id);
       try {
         const container = await client.inspect(id, options.readable, signal);
-        if (container) known.set(id, mark(container));
+        // What Docker tells may be older than the end; the read that the end asked for comes next.
+        if (endedSince.has(id)) return;
+        if (container) remember(mark(container));
         else {
           known.delete(id);
           signalled.delete(id);
@@ -115,7 +126,8 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
       }
       publish();
     };
-    const touch = createKeyed(parallel, read);
+    const reads = createKeyed(parallel, read);
+    const touch = reads.run;
     const list = async () => {
       const running = new Map((await client.list(signal)).map((entry) => [entry.Id, entry]));
       const due = [...running.values()].filter((entry) => {
@@ -132,8 +144,11 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
     };
     const onEvent = (event: DockerEvent) => {
       lastEvent = event.time;
-      const touched = event.type === "network" ? event.attributes.container : event.id;
+      const ofNetwork = event.type === "network";
+      const touched = ofNetwork ? event.attributes.container : event.id;
       if (!touched || event.action.startsWith("exec_") || event.action === "top") return;
+      // Containers join networks before they start, and leave them after their end.
+      if (ofNetwork && !known.has(touched) && !unread.has(touched) && !reads.busy(touched)) return;
       if (event.action === "start") signalled.delete(touched);
       if (event.action === "kill") {
         // Only what is read back is old, and the daemon's clock may be set at any time after that.
@@ -143,10 +158,16 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
         // Published without asking Docker again: the signal itself is the news, and it is urgent.
         const container = known.get(touched);
         if (container) {
-          known.set(touched, mark(container));
+          remember(mark(container));
           publish();
         }
         return;
+      }
+      // Docker answers only when it has torn the container down. What is read back may be of an earlier life.
+      if (event.action === "die" && event.time * 1000 >= Date.parse(known.get(touched)?.started ?? "")) {
+        endedSince.add(touched);
+        known.delete(touched);
+        publish();
       }
       void guard(touch(touched));
     };
@@ -239,19 +260,14 @@ function samePorts(container: Container, entry: ContainerInfo): boolean {
 }
 
 /** Oldest first. The very map of before when it holds the same containers. */
-function sortAndShare(
+function inOrder(
   known: ReadonlyMap<string, Container>,
   previous: ReadonlyMap<string, Container> | undefined,
 ): ReadonlyMap<string, Container> {
-  const entries = [...known].map(([id, container]): [string, Container] => {
-    const before = previous?.get(id);
-    return [id, before && JSON.stringify(before) === JSON.stringify(container) ? before : container];
-  });
+  const entries = [...known];
   const same = previous?.size === entries.length && entries.every(([id, c]) => previous.get(id) === c);
   if (previous && same) return previous;
-  entries.sort(([idA, a], [idB, b]) =>
-    a.created < b.created ? -1 : a.created > b.created ? 1 : idA < idB ? -1 : 1,
-  );
+  entries.sort(([idA, a], [idB, b]) => compare(a.created, b.created) || compare(idA, idB));
   return new Map(entries);
 }
 

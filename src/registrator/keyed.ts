@@ -1,8 +1,15 @@
+/** Work that is done key by key. */
+export interface Keyed {
+  run(key: string): Promise<void>;
+  /** True while a run for the key is in hand or waits for its turn. */
+  busy(key: string): boolean;
+}
+
 /**
  * Runs `work` for keys: at most `limit` at once, and never twice at once for one key. The promise of a call
  * settles with a run that began after the call; calls that wait for the same run share it.
  */
-export function createKeyed(limit: number, work: (key: string) => Promise<void>) {
+export function createKeyed(limit: number, work: (key: string) => Promise<void>): Keyed {
   /** The last run of each key that has begun, and the one after it that has not. */
   const running = new Map<string, Promise<void>>();
   const coming = new Map<string, Promise<void>>();
@@ -26,9 +33,12 @@ export function createKeyed(limit: number, work: (key: string) => Promise<void>)
     }
   };
 
-  return (key: string): Promise<void> => {
-    const next = coming.get(key) ?? run(key);
-    coming.set(key, next);
-    return next;
+  return {
+    run(key) {
+      const next = coming.get(key) ?? run(key);
+      coming.set(key, next);
+      return next;
+    },
+    busy: (key) => running.has(key) || coming.has(key),
   };
 }

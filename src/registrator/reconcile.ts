@@ -190,6 +190,11 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       throw error;
     }
     const wanted = new Map(wish.instances.map((instance) => [refKey(instance), instance]));
+    // The very object that is wanted, where they are equal, so that a pass need not compare them again.
+    for (const [key, held] of actual) {
+      const instance = wanted.get(key);
+      if (instance && sameInstance(held, instance)) actual.set(key, instance);
+    }
     for (const [key, text] of partial) {
       const instance = wanted.get(key);
       const held = actual.get(key);

@@ -9,6 +9,7 @@ export function container(over: Partial<Container> = {}): Container {
     name: "web-1",
     image: "acme/web:1.2",
     created: "2026-01-01T00:00:00Z",
+    started: "2026-01-01T00:00:01Z",
     labels: {},
     env: {},
     paused: false,

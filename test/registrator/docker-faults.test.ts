@@ -141,6 +141,61 @@ describe("observeDocker", () => {
     await eventually(observed, shows("a:8080 stopping"), 2000);
   });
 
+  it("believes the end of a container before Docker describes it, and no older description (R1)", async () => {
+    const a = web("a");
+    docker.containers.set("a", a);
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    const seen: string[][] = [];
+    observed.subscribe(() => {
+      const now = observed.current();
+      if (now.known) seen.push(view(now.value));
+    });
+    // The first answer was computed while it ran and comes after its end, the second takes its time.
+    const answers: (() => void)[] = [];
+    docker.script.after = async (path) => {
+      if (path.includes("/containers/a/")) await new Promise<void>((resolve) => answers.push(resolve));
+    };
+    docker.emit("rename", "a");
+    await waitFor("a read", () => answers.length === 1, { within: 2000, every: 1 });
+    a.running = false;
+    docker.emit("die", "a");
+    await eventually(observed, shows(), 2000);
+    answers[0]?.();
+    await waitFor("the read after the end", () => answers.length === 2, { within: 2000, every: 1 });
+    answers[1]?.();
+    await sleep(100);
+    expect(seen).toEqual([[]]);
+  });
+
+  it("takes no end of an earlier life for the end of this one (R2)", async () => {
+    docker.containers.set("a", { ...web("a"), started: new Date().toISOString() });
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    const seen: string[][] = [];
+    observed.subscribe(() => {
+      const now = observed.current();
+      if (now.known) seen.push(view(now.value));
+    });
+    docker.emit("die", "a", {}, 1, 30);
+    docker.containers.set("b", web("b"));
+    docker.emit("start", "b");
+    await eventually(observed, shows("a:8080", "b:8080"), 2000);
+    expect(seen.every((names) => names.includes("a:8080"))).toBe(true);
+  });
+
+  it("does not ask about a container that joins a network before it starts", async () => {
+    docker.containers.set("a", { ...web("a"), running: false });
+    const observed = observe();
+    await eventually(observed, shows());
+    docker.emit("connect", "bridge", { container: "a" }, 1, 0, "network");
+    const a = docker.containers.get("a");
+    if (a) a.running = true;
+    docker.emit("start", "a");
+    await eventually(observed, shows("a:8080"), 2000);
+    expect(docker.script.asked.filter((path) => path.includes("/containers/a/"))).toHaveLength(1);
+  });
+
   it("finds a restart whose events were lost (R4)", async () => {
     docker.containers.set("a", web("a", 8080));
     const observed = observe({ resync: 300 });
@@ -281,7 +336,7 @@ describe("observeDocker", () => {
             else send();
           };
           if (what === "start" && !up) {
-            docker.containers.set(id, { ...web(id), hostPort: ++port });
+            docker.containers.set(id, { ...web(id), hostPort: ++port, started: new Date().toISOString() });
             emit("start");
           } else if (what === "die" && up) {
             now.running = false;

@@ -9,6 +9,8 @@ export interface Scripted {
   running: boolean;
   hostPort: number;
   stopSignal?: string;
+  /** ISO 8601, when its process was started. */
+  started?: string;
   paused?: boolean;
 }
 
@@ -42,7 +44,13 @@ export async function startScriptedDocker() {
     Id: id,
     Name: `/${c.name}`,
     Created: "2026-01-01T00:00:00Z",
-    State: { Running: c.running, Paused: c.paused ?? false, Restarting: false, Dead: false },
+    State: {
+      Running: c.running,
+      Paused: c.paused ?? false,
+      Restarting: false,
+      Dead: false,
+      StartedAt: c.started ?? "2026-01-01T00:00:00Z",
+    },
     Config: { Image: "web", Labels: {}, Env: [], StopSignal: c.stopSignal ?? "SIGTERM" },
     HostConfig: { NetworkMode: "default" },
     NetworkSettings: {
@@ -111,9 +119,16 @@ export async function startScriptedDocker() {
     containers,
     script,
     /** Sends an event, and keeps it for those who read back. */
-    emit(action: string, id: string, attributes: Record<string, string> = {}, times = 1, age = 0) {
+    emit(
+      action: string,
+      id: string,
+      attributes: Record<string, string> = {},
+      times = 1,
+      age = 0,
+      type = "container",
+    ) {
       const time = now() - age;
-      const line = `${JSON.stringify({ Type: "container", Action: action, Actor: { ID: id, Attributes: attributes }, timeNano: Math.round(time * 1e9) })}\n`;
+      const line = `${JSON.stringify({ Type: type, Action: action, Actor: { ID: id, Attributes: attributes }, timeNano: Math.round(time * 1e9) })}\n`;
       log.push({ line, time });
       for (let i = 0; i < times; i += 1) for (const stream of streams) stream.write(line);
     },
