@@ -32,6 +32,11 @@ export interface Instance {
   readonly container?: { readonly id: string; readonly name: string; readonly image: string };
   /** `<node>/<Docker id>`: the only writer of this record. */
   readonly owner?: string;
+  /**
+   * What its registry should check about it, by key: `http` of `SERVICE_CHECK_HTTP`. An order to a backend
+   * whose registry can check, and no part of the record: it is neither encoded nor read back by the others.
+   */
+  readonly checks?: Readonly<Record<string, string>>;
 }
 
 /** What names a record in every backend. */
@@ -71,9 +76,13 @@ export function canonical(i: Instance): Instance {
   };
 }
 
-/** True when both would be written as the same record. */
+/** True when both would be written as the same record, with the same checks. */
 export function sameInstance(a: Instance, b: Instance): boolean {
-  return a === b || encodeInstance(a) === encodeInstance(b);
+  return a === b || (encodeInstance(a) === encodeInstance(b) && checksText(a) === checksText(b));
+}
+
+function checksText({ checks = {} }: Instance): string {
+  return JSON.stringify(Object.entries(checks).sort(([a], [b]) => compare(a, b)));
 }
 
 /**

@@ -93,6 +93,15 @@ export interface Lease {
   release(signal: AbortSignal): Promise<void>;
 }
 
+/** What else a lease may do. */
+export interface LeaseOptions {
+  /**
+   * Which records without an owner count as this owner's own, by their id: what another registrator left.
+   * They are read by `owned` and may be replaced and removed like own ones.
+   */
+  readonly adopt?: (id: string) => boolean;
+}
+
 /** A registry store. It never logs and never exits; it reports through values and coded errors. */
 export interface Backend {
   /** The URL without secrets, for messages. */
@@ -100,11 +109,13 @@ export interface Backend {
   readonly capabilities: {
     /** How records of a dead host go: words for messages and for skips of the contract suite. */
     readonly expiry: "lease" | "session" | "check" | "heartbeat" | "none";
+    /** True when the registry itself checks instances, as `checks` says. The others get none. */
+    readonly checks: boolean;
   };
   /** Starts to watch; the snapshot is unknown until the backend has answered. Reconnects for ever. */
   observe(interest: Interest): Observation;
   /** Prepares the lease of one host; asks the backend nothing before the first `renew`. `ttl` in seconds. */
-  lease(owner: Owner, ttl: number): Lease;
+  lease(owner: Owner, ttl: number, options?: LeaseOptions): Lease;
   /**
    * Closes connections and ends observations. Revokes nothing: leases run out by themselves, so that the
    * next process can take them over (call `release` before to give one up).

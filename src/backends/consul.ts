@@ -46,7 +46,7 @@ export async function openConsul(
   const observer = createObserver(api);
   return {
     title,
-    capabilities: { expiry: "check" },
+    capabilities: { expiry: "check", checks: true },
     observe: observer.observe,
     lease: (owner, ttl) => createConsulLease(api, owner, ttl),
     async close() {

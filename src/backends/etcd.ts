@@ -54,7 +54,7 @@ export async function openEtcd(url: BackendUrl, _options: BackendOptions): Promi
   const watch = createEtcdWatch(client, `${root}/services/`);
   return {
     title: url.title,
-    capabilities: { expiry: "lease" },
+    capabilities: { expiry: "lease", checks: false },
     observe: watch.observe,
     lease: (owner, ttl) => createEtcdLease(client, root, owner, ttl),
     async close() {

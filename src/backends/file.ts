@@ -25,7 +25,7 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
   const watch = createFileWatch(url.title, paths);
   return {
     title: url.title,
-    capabilities: { expiry: "heartbeat" },
+    capabilities: { expiry: "heartbeat", checks: false },
     observe: watch.observe,
     lease: (owner, ttl) => createFileLease(url.title, paths, owner, ttl),
     close: async () => watch.close(),

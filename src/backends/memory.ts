@@ -18,7 +18,7 @@ export async function openMemory(): Promise<Backend> {
 
   return {
     title: "memory:",
-    capabilities: { expiry: "none" },
+    capabilities: { expiry: "none", checks: false },
 
     observe(interest) {
       const cell = createCell<Snapshot>();

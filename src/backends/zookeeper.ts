@@ -63,7 +63,7 @@ export async function openZookeeper(url: BackendUrl, _options: BackendOptions): 
   );
   return {
     title: url.title,
-    capabilities: { expiry: "session" },
+    capabilities: { expiry: "session", checks: false },
     observe: watch.observe,
     lease: (owner, ttl) =>
       createZookeeperLease(

@@ -22,6 +22,7 @@ export const startWith: Start = ({ settings, backends, restarting }: Parts, { en
 /** While the daemon is only started anew, its records are kept, whatever `--on-exit` says. */
 function registratorSettings({ values }: Settings, restarting: () => boolean): RegistratorSettings {
   const { node, ip, internal, network, explicit, tags, ttl, resync, onExit, select, labelPrefix } = values;
+  const { name, useIpFromLabel, deregister, requireHealthy, compat, adopt, allowCheckScripts } = values;
   return {
     node,
     ip,
@@ -29,6 +30,13 @@ function registratorSettings({ values }: Settings, restarting: () => boolean): R
     network,
     explicit,
     tags,
+    name,
+    useIpFromLabel,
+    deregister,
+    requireHealthy,
+    compat,
+    adopt,
+    allowCheckScripts,
     ttlSeconds: Math.ceil(ttl / 1000),
     resync,
     get onExit() {

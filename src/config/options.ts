@@ -173,6 +173,29 @@ export const options = {
   }),
   explicit: flag({ ...ofRegistrator, help: "register only ports with a SERVICE_NAME" }),
   tags: list(parseTags, { ...ofRegistrator, argument: "LIST", help: "comma list, added to every instance" }),
+  name: optional(parseText, {
+    ...ofRegistrator,
+    argument: "TEMPLATE",
+    help: "Handlebars that gives the service's name",
+  }),
+  useIpFromLabel: optional(parseText, {
+    ...ofRegistrator,
+    argument: "LABEL",
+    help: "the label that holds a container's address",
+  }),
+  requireHealthy: flag({ ...ofRegistrator, help: "register nothing that is not healthy" }),
+  deregister: value(parseOneOf(["always", "on-success", "never"]), "always", {
+    ...ofRegistrator,
+    argument: "WHEN",
+    help: "whose records go at a container's end",
+  }),
+  compat: optional(parseOneOf(["registrator"]), {
+    ...ofRegistrator,
+    argument: "registrator",
+    help: "names, ids, tags and rules of registrator",
+  }),
+  adopt: flag({ ...ofRegistrator, help: "take over what registrator left for this host" }),
+  allowCheckScripts: flag({ ...ofRegistrator, help: "let containers run checks by script in Consul" }),
   ttl: value(parseDurationFrom(1000), "15s", {
     ...ofRegistrator,
     argument: "DURATION",
@@ -183,10 +206,10 @@ export const options = {
     argument: "DURATION",
     help: "between two full reads of everything",
   }),
-  onExit: value(parseOneOf(["keep", "deregister"]), "keep", {
+  onExit: value(parseOneOf(["keep", "deregister", "drain"]), "keep", {
     ...ofRegistrator,
     argument: "WHAT",
-    help: "keep or deregister the records at the end",
+    help: "keep, deregister or drain the records at the end",
   }),
   select: optional(parseSelection, {
     ...ofRegistrator,

@@ -121,7 +121,9 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     },
     async stop() {
       await docker.close();
-      await Promise.all(reconcilers.map((reconciler) => reconciler.stop(settings.onExit)));
+      await Promise.all(
+        reconcilers.map((reconciler) => reconciler.stop(settings.onExit === "keep" ? "keep" : "deregister")),
+      );
     },
   };
 }

@@ -12,11 +12,25 @@ export interface RegistratorSettings {
   readonly explicit: boolean;
   /** Appended to the tags of every instance. */
   readonly tags: readonly string[];
+  /** Handlebars that gives the name of each instance instead of the rules; undefined: the rules. */
+  readonly name: string | undefined;
+  /** The container's label that holds its address. */
+  readonly useIpFromLabel: string | undefined;
+  /** Whose records go when their container ends; the others stay as `unhealthy` until it is removed. */
+  readonly deregister: "always" | "on-success" | "never";
+  /** Register nothing that is starting or unhealthy. */
+  readonly requireHealthy: boolean;
+  /** Names, ids, tags, addresses and exit rules as of gliderlabs/registrator. */
+  readonly compat: "registrator" | undefined;
+  /** Take over what gliderlabs/registrator left in the backend for this host. */
+  readonly adopt: boolean;
+  /** Checks by script may be registered: whoever starts a container runs commands on the Consul agent. */
+  readonly allowCheckScripts: boolean;
   /** Seconds after which a dead host's records expire. */
   readonly ttlSeconds: number;
   /** Between two full reads of Docker and the backend. */
   readonly resync: number;
-  readonly onExit: "keep" | "deregister";
+  readonly onExit: "keep" | "deregister" | "drain";
   /** Only containers with this label (and value). */
   readonly select: { readonly label: string; readonly value: string | undefined } | undefined;
   /** Of the labels and variables that are read; usually `SERVICE_`. */

@@ -37,7 +37,7 @@ describe("a command line", () => {
       [/"--tll".*nearest known one is --ttl/, /"--nod".*--node/],
       ["consul:"],
     ],
-    ["registrator -useIpFromLabel x consul:", [/unknown option "--use-ip-from-label"/], ["consul:"]],
+    ["registrator -useIpFromLabels x consul:", [/unknown option "--use-ip-from-labels"/], ["consul:"]],
     ["services -ip x", [/unknown option/], []],
     ["registrator --ttl", [/--ttl needs an argument/], []],
     ["registrator --internal=maybe", [/a switch is true or false/], []],

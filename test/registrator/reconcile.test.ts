@@ -48,7 +48,7 @@ function scripted() {
   });
   const backend: Backend = {
     title: "scripted:",
-    capabilities: { expiry: "lease" },
+    capabilities: { expiry: "lease", checks: false },
     observe: () => {
       throw new Error("not observed");
     },

@@ -228,7 +228,7 @@ describe("the backend's problem", () => {
     const cell = createCell<Snapshot>();
     const backend: Backend = {
       title: "scripted:",
-      capabilities: { expiry: "none" },
+      capabilities: { expiry: "none", checks: false },
       observe: () => ({ ...cell, refresh() {}, want() {}, close: async () => {} }),
       lease: () => {
         throw new Error("only read");

@@ -1,0 +1,47 @@
+import type { Instance } from "../instance.ts";
+import type { AddressPolicy } from "./address.ts";
+import type { Container } from "./container.ts";
+import type { RegistratorSettings } from "./settings.ts";
+
+/** A port that is not registered, or a value that was not used, and why. */
+export interface Remark {
+  /** `skipped` is a decision, `mistake` something that the container's author should mend. */
+  readonly kind: "skipped" | "mistake";
+  readonly container: string;
+  /** E.g. `80` or `53/udp`; absent when it concerns the whole container. */
+  readonly port?: string;
+  readonly reason: string;
+}
+
+/**
+ * How each field of an instance came to be, in words, by the field's name: `service` from
+ * `label SERVICE_NAME`, `port` from `published at 0.0.0.0:32768`.
+ */
+export type Origins = Readonly<Record<string, string>>;
+
+/** An instance that should be registered, and why it is what it is. */
+export interface Reasoned {
+  readonly instance: Instance;
+  readonly origins: Origins;
+}
+
+/** What the rules make of one container. */
+export interface Outcome {
+  readonly registered: readonly Reasoned[];
+  readonly remarks: readonly Remark[];
+}
+
+/** What the outcome for a container depends on besides the container itself. */
+export interface Circumstances {
+  readonly settings: RegistratorSettings;
+  readonly hostAddress: AddressPolicy["hostAddress"];
+  /** The name of this host in ids and records. */
+  readonly node: string;
+  /** The `owner` of the records. */
+  readonly owner: string;
+  /**
+   * The container whose network this one uses: itself, or the one at the end of `--network container:…`;
+   * undefined when that one does not run.
+   */
+  readonly networked: Container | undefined;
+}
