@@ -12,6 +12,7 @@ const grace = 4500;
 const manifest = createRequire(import.meta.url)("../package.json") as { readonly version: string };
 
 const stopping = new AbortController();
+const hurrying = new AbortController();
 const reloads = new Set<() => void>();
 /** A hang-up came while nobody listened yet: the configuration in use may be older than it. */
 let missed = false;
@@ -20,15 +21,26 @@ let daemon = true;
 /** Set once a daemon runs. */
 let running: Log | undefined;
 
-const stop = () => {
-  if (stopping.signal.aborted) return;
-  stopping.abort();
-  after(grace, () => {
-    const text = `what was in hand did not end within ${grace / 1000} s and was left`;
+let cancelLeave = () => {};
+/** The process was given longer than the grace. */
+let lingering = false;
+const leaveIn = (ms: number) => {
+  cancelLeave();
+  cancelLeave = after(ms, () => {
+    const text = `what was in hand did not end within ${ms / 1000} s and was left`;
     if (running) running.error({}, text);
     else process.stderr.write(`portolan: ${text}\n`);
     process.exit(1);
   });
+};
+const stop = () => {
+  if (!stopping.signal.aborted) {
+    stopping.abort();
+    leaveIn(grace);
+  } else if (!hurrying.signal.aborted) {
+    hurrying.abort();
+    if (lingering) leaveIn(grace);
+  }
 };
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
@@ -69,6 +81,12 @@ try {
     print: (text) => void process.stdout.write(text),
     say: (line) => void process.stderr.write(`${line}\n`),
     stop: stopping.signal,
+    hurry: hurrying.signal,
+    linger: (ms) => {
+      if (hurrying.signal.aborted) return;
+      lingering = true;
+      leaveIn(ms + grace);
+    },
     onReload: (listener) => {
       reloads.add(listener);
       if (missed) listener();

@@ -8,8 +8,8 @@ export interface Daemon {
   synced(signal: AbortSignal): Promise<void>;
   /** Asks for a fresh look at everything: SIGHUP. */
   refresh(): void;
-  /** Finishes the work in hand and ends. */
-  stop(): Promise<void>;
+  /** Finishes the work in hand and ends. Waits for nobody else any more once `hurry` aborts. */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /** Lets others wait for the moment at which nothing is in the way any more. */

@@ -52,7 +52,10 @@ export interface Observation extends Source<Snapshot> {
 
 /** The answer to a renewal. */
 export interface Renewal {
-  /** Seconds without a renewal after which the server lets this host's records expire, as it granted them. */
+  /**
+   * Seconds without a renewal after which the server lets this host's records expire, as it granted them.
+   * 0: they never do, and no further renewal is owed.
+   */
   readonly ttl: number;
   /** True when the lease was taken anew: whatever was registered under an earlier one may be gone. */
   readonly fresh: boolean;
@@ -81,8 +84,8 @@ export interface Lease {
   renew(signal: AbortSignal): Promise<Renewal>;
   /**
    * Creates or replaces one record. Registering an equal record again is harmless. Rejects with NOT_OWNER,
-   * and changes nothing, where the record belongs to another owner; with LEASE_LOST when the lease is gone:
-   * renew, read `owned` and register what is missing.
+   * and changes nothing, where the record belongs to another owner, or to none and is not adopted; with
+   * LEASE_LOST when the lease is gone: renew, read `owned` and register what is missing.
    */
   register(instance: Instance, signal: AbortSignal): Promise<Registered>;
   /** Removes one record. An absent one is fine; another owner's is left alone (NOT_OWNER). */
@@ -97,9 +100,12 @@ export interface Lease {
 export interface LeaseOptions {
   /**
    * Which records without an owner count as this owner's own, by their id: what another registrator left.
-   * They are read by `owned` and may be replaced and removed like own ones.
+   * `owned` lists them, without an owner, so that they equal no wish; `register` over one makes it ours;
+   * `deregister` removes it; `release` leaves it. Without this every record without an owner is NOT_OWNER.
    */
   readonly adopt?: (id: string) => boolean;
+  /** Whether a registry that checks instances may be given scripts to run. Without it they are left out. */
+  readonly allowCheckScripts?: boolean;
 }
 
 /** A registry store. It never logs and never exits; it reports through values and coded errors. */
@@ -114,7 +120,18 @@ export interface Backend {
   };
   /** Starts to watch; the snapshot is unknown until the backend has answered. Reconnects for ever. */
   observe(interest: Interest): Observation;
-  /** Prepares the lease of one host; asks the backend nothing before the first `renew`. `ttl` in seconds. */
+  /**
+   * Prepares the lease of one host; asks the backend nothing before the first `renew`. `ttl` in seconds.
+   *
+   * With a `ttl` of 0 nothing tells whether the host lives. No heartbeat is owed, and `renew` answers a `ttl`
+   * of 0: it claims, and is to be called again only after a failure or a loss. The claim of the node and the
+   * records stay whatever becomes of this process, until this owner's next run takes them over or `release`
+   * removes them. Another engine is refused with NODE_TAKEN, whatever its own
+   * `ttl`, until somebody removes the claim: the error says how. A run is SUPERSEDED only by one that beats, so
+   * two silent runs of one owner may both write. Going from one kind to the other is a renewal that is
+   * `fresh`, after which the records that hang on the earlier kind of lease are moved, or differ in `owned`
+   * from what they should be.
+   */
   lease(owner: Owner, ttl: number, options?: LeaseOptions): Lease;
   /**
    * Closes connections and ends observations. Revokes nothing: leases run out by themselves, so that the
@@ -127,4 +144,6 @@ export interface Backend {
 export interface BackendOptions {
   /** The process environment, for the variables that the backend's usual clients read. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The layout of backends that have it, where their URL says none; usually `portolan`. */
+  readonly layout?: string;
 }

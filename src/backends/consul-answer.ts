@@ -19,6 +19,8 @@ export interface Check {
   readonly passing: boolean;
   readonly critical: boolean;
   readonly notes: string;
+  /** The id of its service; empty for a check of the whole node. */
+  readonly service: string;
 }
 
 /** One service on one Consul node, with the checks of both. */
@@ -112,6 +114,13 @@ export function readAgentServices(body: unknown): readonly Service[] {
   return Object.values(body).map(readOne);
 }
 
+/** The checks in the answer of `/v1/agent/checks`. */
+export function readAgentChecks(body: unknown): readonly Check[] {
+  if (!isObject(body))
+    throw new PortolanError("RECORD", "Consul's answer of the agent's checks is no object");
+  return readChecks(Object.values(body));
+}
+
 /** The agent's Consul node in the answer of `/v1/agent/self`. */
 export function readAgentNode(body: unknown): string {
   return string(object(object(body).Config).NodeName);
@@ -133,12 +142,13 @@ function readOne(value: unknown): Service {
 
 function readChecks(value: unknown): readonly Check[] {
   return (Array.isArray(value) ? value : []).map((item): Check => {
-    const { CheckID, Status, Notes } = object(item);
+    const { CheckID, Status, Notes, ServiceID } = object(item);
     return {
       id: string(CheckID),
       passing: Status === "passing",
       critical: Status === "critical",
       notes: string(Notes),
+      service: string(ServiceID),
     };
   });
 }
@@ -148,6 +158,22 @@ export function writtenInstance(service: Service): Instance {
   const state = service.meta["portolan-state"] ?? "ready";
   const text = recordText(service, { id: service.id, address: service.address, node: "", state });
   return decodeInstance(text, `${service.name}/${service.id}`);
+}
+
+/** A service without an owner, as much of it as there is: never shown, only compared and removed. */
+export function adoptedInstance({ id, name, address, port, meta, weight }: Service, node: string): Instance {
+  return {
+    id,
+    service: name,
+    address,
+    port: typeof port === "number" ? port : 0,
+    protocol: "tcp",
+    tags: [],
+    meta,
+    weight,
+    state: "ready",
+    node,
+  };
 }
 
 /** The service as the JSON of an instance record. Throws RECORD when Portolan's own meta is not JSON. */

@@ -1,5 +1,7 @@
 import type { Instance, State } from "../instance.ts";
 import { states } from "../instance.ts";
+import type { OrderedCheck } from "./consul-checks.ts";
+import { orderNotes } from "./consul-order.ts";
 
 /** The body of a registration at the agent, and the attributes that Consul cannot hold. */
 export interface Registration {
@@ -30,31 +32,43 @@ export function stateInNotes(notes: string): State | undefined {
   return states.find((state) => notes === `portolan: ${state}`);
 }
 
-/** The heartbeat's registration. `ttl` in seconds. It begins passing, so taking a lease is also a beat. */
+/**
+ * The heartbeat's registration. `ttl` in seconds. It begins passing, so taking a lease is also a beat. Without
+ * a ttl it has no check: it claims the node for good.
+ */
 export function heartbeatBody(node: string, owner: string, run: string, ttl: number): Registration["body"] {
+  const check = {
+    CheckID: heartbeatCheck(node, run),
+    Name: "The registrator beats",
+    TTL: `${ttl}s`,
+    Status: "passing",
+    DeregisterCriticalServiceAfter: removeAfter,
+  };
   return {
     ID: heartbeatName(node),
     Name: heartbeatName(node),
     Meta: { "portolan-node": node, "portolan-owner": owner, "portolan-run": run },
-    Checks: [
-      {
-        CheckID: heartbeatCheck(node, run),
-        Name: "The registrator beats",
-        TTL: `${ttl}s`,
-        Status: "passing",
-        DeregisterCriticalServiceAfter: removeAfter,
-      },
-    ],
+    Checks: ttl > 0 ? [check] : [],
   };
 }
 
+/** What the checks of an instance are, besides what its state says. */
+export interface Checked {
+  /** Whether it hangs on the heartbeat of its host. */
+  readonly alias: boolean;
+  readonly ordered: readonly OrderedCheck[];
+  /** Puts it into maintenance mode from the first moment on. */
+  readonly maintenance: boolean;
+}
+
 /**
- * An instance's registration; `maintenance` puts it into maintenance mode from the first moment on. Consul
- * takes that check only with a kind: a TTL, which changes nothing when it runs out, being critical already.
+ * An instance's registration. The first of our checks keeps the order of checks in its notes. Consul takes the
+ * check of the maintenance mode only with a kind: a TTL, which changes nothing when it runs out, being
+ * critical already.
  */
-export function instanceBody(instance: Instance, maintenance: boolean): Registration {
+export function instanceBody(instance: Instance, { alias, ordered, maintenance }: Checked): Registration {
   const { meta, leftOut } = metaOf(instance);
-  const alias = {
+  const aliased = {
     CheckID: aliasCheck(instance.id),
     Name: "The registrator of its host is alive",
     AliasService: heartbeatName(instance.node),
@@ -69,6 +83,9 @@ export function instanceBody(instance: Instance, maintenance: boolean): Registra
     TTL: "87600h",
     Status: "critical",
   };
+  const checks = [...(alias ? [aliased] : []), ...ordered.map(({ id, body }) => ({ CheckID: id, ...body }))];
+  const order = instance.checks ?? {};
+  const notes = Object.keys(order).length > 0 && { Notes: orderNotes(order) };
   const body = {
     ID: instance.id,
     Name: instance.service,
@@ -78,7 +95,10 @@ export function instanceBody(instance: Instance, maintenance: boolean): Registra
     // Consul refuses 0; the meta keeps it.
     Weights: { Passing: Math.max(1, instance.weight), Warning: 1 },
     Meta: meta,
-    Checks: maintenance ? [alias, maintained] : [alias],
+    Checks: [
+      ...checks.map((check, at) => (at === 0 ? { ...check, ...notes } : check)),
+      ...(maintenance ? [maintained] : []),
+    ],
   };
   return { body, leftOut };
 }

@@ -1,7 +1,8 @@
 import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
-import { type Lease, type Owner, ownerText } from "./backend.ts";
+import { type Lease, type LeaseOptions, type Owner, ownerText } from "./backend.ts";
 import {
+  adoptedInstance,
   type Entry,
   readAgentHealth,
   readAgentNode,
@@ -21,6 +22,7 @@ import {
   maintenanceCheck,
   stateInNotes,
 } from "./consul-body.ts";
+import { createLeaseChecks } from "./consul-lease-checks.ts";
 
 /** What is remembered of an own record. */
 interface Held {
@@ -30,17 +32,24 @@ interface Held {
 }
 
 /**
- * The lease of one host at the local agent: the TTL check of its heartbeat service.
+ * The lease of one host at the local agent: the TTL check of its heartbeat service, or with a `ttl` of 0 that
+ * service alone.
  *
  * A beat is one request, and its answer also tells a run that a later one took over: the check of the earlier
  * run is gone. A record is written with one request. The service is read before, unless our last write left it
  * ready and it stays so: it may belong to somebody else, or be under an operator's maintenance.
  */
-export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Lease {
+export function createConsulLease(
+  api: ConsulApi,
+  owner: Owner,
+  ttl: number,
+  options: LeaseOptions = {},
+): Lease {
   const { node, run } = owner;
   const mine = ownerText(owner);
   const heartbeat = heartbeatName(node);
   const held = new Map<string, Held>();
+  const checks = createLeaseChecks(api, ttl, options.allowCheckScripts ?? false);
   let taken = false;
   let everTaken = false;
 
@@ -54,6 +63,22 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
     return new PortolanError("SUPERSEDED", `a newer registrator of ${mine} has taken over its heartbeat`);
   };
 
+  /** Rejects for a claim of the node that is somebody else's, or of a run of ours that beats. */
+  const assertFree = (entry: Entry) => {
+    const claim = claimOf(entry);
+    if (claim === "none") return;
+    const { meta } = entry.service;
+    const holder = meta["portolan-owner"];
+    if (holder !== mine) {
+      const wayOut =
+        claim === "silent"
+          ? `, whose claim has no time to live; if it is gone, deregister the service ${heartbeat} from its agent`
+          : "";
+      throw new PortolanError("NODE_TAKEN", `node ${node} belongs to ${holder}${wayOut}`);
+    }
+    if (claim === "beats" && everTaken && meta["portolan-run"] !== run) throw superseded();
+  };
+
   /** Takes the lease anew, unless it belongs to somebody who lives. */
   const take = async (signal: AbortSignal) => {
     const [self, local, everywhere, services] = await Promise.all([
@@ -61,18 +86,12 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
       api.agentSelf(signal).catch(unlessDenied),
       api.agentHealth(heartbeat, signal),
       api.health(heartbeat, { index: 0, consistent: false }, signal),
-      api.agentServices("portolan-node", node, signal),
+      api.agentServices(["portolan-node", node], signal),
     ]);
     // The catalog is some milliseconds behind this agent, whose own word counts for its own services.
     const agentNode = readAgentNode(self);
     const elsewhere = readEntries(heartbeat, everywhere.body).filter((entry) => entry.node !== agentNode);
-    for (const entry of [...elsewhere, ...readAgentHealth(local)]) {
-      if (!isBeating(entry)) continue;
-      const { service } = entry;
-      const holder = service.meta["portolan-owner"];
-      if (holder !== mine) throw new PortolanError("NODE_TAKEN", `node ${node} belongs to ${holder}`);
-      if (everTaken && service.meta["portolan-run"] !== run) throw superseded();
-    }
+    for (const entry of [...elsewhere, ...readAgentHealth(local)]) assertFree(entry);
     // What a dead owner of this node left on this agent would come to life with the new heartbeat.
     const left = readAgentServices(services).filter(
       ({ id, meta }) => id !== heartbeat && meta["portolan-node"] === node && isOthers(meta),
@@ -81,31 +100,42 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
     await api.register(heartbeatBody(node, mine, run, ttl), true, signal);
     // The agent saves a TTL check's state with its beats: without one it would forget it if it restarted now,
     // and every record would be hidden until the next.
-    await api.pass(heartbeatCheck(node, run), signal);
+    if (ttl > 0) await api.pass(heartbeatCheck(node, run), signal);
     held.clear();
+    checks.forget();
     taken = true;
     everTaken = true;
   };
 
   const isOthers = (meta: Service["meta"]) => meta["portolan-owner"] !== mine;
 
-  /** Own records on this agent, and whether its heartbeat is of this run. Rejects when a later run beats. */
+  const isAdopted = ({ id, meta }: Service) =>
+    meta["portolan-owner"] === undefined && (options.adopt?.(id) ?? false);
+
+  /** Own and adopted records on this agent, and whether its claim is ours. Rejects when a later run beats. */
   const readOwn = async (signal: AbortSignal) => {
-    const services = readAgentServices(await api.agentServices("portolan-owner", mine, signal));
-    const own = services.filter(({ meta }) => !isOthers(meta));
+    const meta = options.adopt ? ("all" as const) : (["portolan-owner", mine] as const);
+    const services = readAgentServices(await api.agentServices(meta, signal));
+    const own = services.filter((service) => !isOthers(service.meta));
     const beat = own.find(({ id }) => id === heartbeat);
-    const isOurs = beat?.meta["portolan-run"] === run;
-    if (beat && !isOurs) {
+    const isThisRun = beat?.meta["portolan-run"] === run;
+    let claim: Claim = "none";
+    if (beat && !isThisRun) {
       const [now] = readAgentHealth(await api.agentHealth(heartbeat, signal));
-      if (now && isBeating(now)) throw superseded();
+      if (now) claim = claimOf(now);
+      if (claim === "beats") throw superseded();
     }
-    return { records: own.filter(({ id }) => id !== heartbeat), isOurs };
+    return {
+      records: own.filter(({ id }) => id !== heartbeat),
+      adopted: services.filter(isAdopted),
+      isOurs: isThisRun || (ttl === 0 && claim === "silent"),
+    };
   };
 
   /** A service of ours as the agent has it. Rejects with NOT_OWNER for one of somebody else. */
   const look = async (id: string, signal: AbortSignal): Promise<Entry | undefined> => {
     const [found] = readAgentHealth(await api.agentHealth(id, signal));
-    if (found && isOthers(found.service.meta)) {
+    if (found && isOthers(found.service.meta) && !isAdopted(found.service)) {
       const other = found.service.meta["portolan-owner"] ?? "somebody else than Portolan";
       throw new PortolanError("NOT_OWNER", `record ${id} belongs to ${other}; it was left alone`);
     }
@@ -122,7 +152,10 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
 
   return {
     async renew(signal) {
-      if (taken && (await api.pass(heartbeatCheck(node, run), signal))) return { ttl, fresh: false };
+      if (taken && (ttl === 0 || (await api.pass(heartbeatCheck(node, run), signal)))) {
+        await checks.beat(signal);
+        return { ttl, fresh: false };
+      }
       taken = false;
       await take(signal);
       return { ttl, fresh: true };
@@ -133,14 +166,25 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
       assertAddressable(instance);
       const { id, service } = instance;
       const ready = instance.state === "ready";
-      const found = ready && held.get(id)?.ready ? undefined : await look(id, signal);
+      const isKnown = ready && held.get(id)?.ready && !checks.drops(instance);
+      const found = isKnown ? undefined : await look(id, signal);
       const maintenance = found?.checks.find((check) => check.id === maintenanceCheck(id));
       // An operator's maintenance stays as it is. Ours is lifted in the same write, by not listing its check;
       // every other write keeps the checks that it does not list, so that it cannot lift an operator's.
       const ours = maintenance === undefined || stateInNotes(maintenance.notes) !== undefined;
-      const { body, leftOut } = instanceBody({ ...instance, owner: mine }, ours && !ready);
+      const replace = ours && ready && maintenance !== undefined;
       held.delete(id); // A write that fails may have happened.
-      await api.register(body, ours && ready && maintenance !== undefined, signal);
+      const leftOut = await checks.write(
+        instance,
+        async (ordered) => {
+          const checked = { alias: ttl > 0, ordered, maintenance: ours && !ready };
+          const registration = instanceBody({ ...instance, owner: mine }, checked);
+          await api.register(registration.body, replace, signal);
+          return registration.leftOut;
+        },
+        signal,
+      );
+      if (found) await checks.removeOld(instance, found, !isOthers(found.service.meta), signal);
       held.set(id, { service, ready });
       return { leftOut };
     },
@@ -151,18 +195,21 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
       // Consul's ids are unique without the name: under another name it is another record of ours.
       if ((held.get(id)?.service ?? (await look(id, signal))?.service.name) !== service) return;
       held.delete(id);
+      checks.drop(id);
       await api.deregister(id, signal);
     },
 
     async owned(signal) {
       assertTaken(signal);
-      const { records, isOurs } = await readOwn(signal);
+      const { records, adopted, isOurs } = await readOwn(signal);
       if (!isOurs) taken = false;
       assertTaken(signal);
-      const ids = new Set(records.map(({ id }) => id));
+      const services = [...records, ...adopted];
+      const ids = new Set(services.map(({ id }) => id));
       for (const id of held.keys()) if (!ids.has(id)) held.delete(id);
-      for (const { id, name } of records) if (!held.has(id)) held.set(id, { service: name, ready: false });
-      return records.flatMap(readable);
+      const written = await checks.complete(records.flatMap(readable), signal);
+      for (const { id, name } of services) if (!held.has(id)) held.set(id, { service: name, ready: false });
+      return [...written, ...adopted.map((service) => adoptedInstance(service, node))];
     },
 
     async release(signal) {
@@ -173,14 +220,20 @@ export function createConsulLease(api: ConsulApi, owner: Owner, ttl: number): Le
       taken = false;
       everTaken = false;
       held.clear();
+      checks.forget();
     },
   };
 }
 
-/** True while a heartbeat service's TTL check passes and its Consul node lives. */
-function isBeating({ checks }: Entry): boolean {
-  const beats = checks.some((check) => check.id.startsWith(heartbeatPrefix) && check.passing);
-  return beats && !checks.some((check) => check.id === "serfHealth" && check.critical);
+/** How a node is claimed: by a heartbeat, by a service that owes none, or by nobody who lives. */
+type Claim = "beats" | "silent" | "none";
+
+/** What the heartbeat service says, unless its Consul node is dead. */
+function claimOf({ checks }: Entry): Claim {
+  if (checks.some((check) => check.id === "serfHealth" && check.critical)) return "none";
+  const beats = checks.filter((check) => check.id.startsWith(heartbeatPrefix));
+  if (beats.length === 0) return "silent";
+  return beats.some((check) => check.passing) ? "beats" : "none";
 }
 
 /** The record, or nothing when somebody made it unreadable; registering it again repairs it. */

@@ -7,11 +7,11 @@ import {
   EtcdLeaseInvalidError,
   EtcdPermissionDeniedError,
   GRPCUnauthenticatedError,
+  type ICompare,
   type IKeyValue,
   type IOptions,
   type IRequestOp,
   type IResponseOp,
-  type ITxnRequest,
   type IWatchResponse,
   isRecoverableError,
 } from "etcd3";
@@ -43,6 +43,8 @@ export interface EtcdChange {
 /** A branch of an answered transaction. */
 export interface EtcdAnswer {
   readonly succeeded: boolean;
+  /** The store's revision with it. */
+  readonly header: { readonly revision: string };
   readonly responses: readonly IResponseOp[];
 }
 
@@ -57,7 +59,7 @@ export interface EtcdClient {
     signal: AbortSignal,
   ): Promise<{ readonly revision: bigint; readonly entries: readonly EtcdEntry[] }>;
   txn(
-    compare: NonNullable<ITxnRequest["compare"]>,
+    compare: readonly ICompare[],
     success: readonly IRequestOp[],
     failure: readonly IRequestOp[],
     signal: AbortSignal,
@@ -88,6 +90,31 @@ type Interceptor = NonNullable<CallOptions["interceptors"]>[number];
 type InterceptedCall = ReturnType<Interceptor>;
 type Policy = ReturnType<NonNullable<NonNullable<IOptions["faultHandling"]>["host"]>>;
 
+/** Whom the client says it is. */
+export interface EtcdUser {
+  readonly name: string;
+  /** As it was last read. */
+  password(): string;
+  /** Reads it again. True: it is another one. */
+  refresh(): Promise<boolean>;
+}
+
+/** How to connect. */
+export interface EtcdConnection extends Pick<IOptions, "credentials"> {
+  readonly hosts: readonly string[];
+  /** Where the authority comes from that has to have signed the server's certificate, for messages. */
+  readonly trusted?: string;
+  readonly user?: EtcdUser | undefined;
+}
+
+/**
+ * What is used of etcd3 beside its public face: it forgets a token that the server does not know any more when a
+ * plain call is refused, and keeps it when a stream is.
+ */
+interface Internals {
+  readonly pool: { readonly authenticator: { invalidateMetadata(): void } };
+}
+
 /**
  * A client on etcd3's low-level calls. Its `Watcher` and `Lease` are not used: the watcher swallows why the
  * server cancelled it, resumes at a revision of its own choosing, and throws inside its stream handler when
@@ -95,11 +122,19 @@ type Policy = ReturnType<NonNullable<NonNullable<IOptions["faultHandling"]>["hos
  */
 export function createEtcdClient(
   title: string,
-  connection: Pick<IOptions, "credentials" | "auth"> & { readonly hosts: readonly string[] },
+  { hosts, credentials, trusted, user }: EtcdConnection,
 ): EtcdClient {
-  const { hosts, ...rest } = connection;
   const client = new Etcd3({
-    ...rest,
+    ...(credentials && { credentials }),
+    ...(user && {
+      auth: {
+        username: user.name,
+        // Asked for at each new token.
+        get password() {
+          return user.password();
+        },
+      },
+    }),
     hosts: [...hosts],
     grpcOptions: {
       // Notices a connection that went dead without a word. The server ends those that ask more often than
@@ -116,16 +151,33 @@ export function createEtcdClient(
     },
     faultHandling: restingHosts(hosts.length),
   });
-  const fail = (error: unknown) => translate(title, error);
+  const fail = (error: unknown) => translate(title, error, trusted);
+
+  /** Whether a call that came to nothing may be tried once more: with another channel, token or password. */
+  const mended = async (error: unknown): Promise<boolean> => {
+    // etcd3 closes a host's channels when one of its calls ends badly, also those that are still connecting.
+    if (error instanceof Error && /closed before call started/.test(error.message)) return true;
+    if (error instanceof EtcdInvalidAuthTokenError) {
+      (client as unknown as Internals).pool.authenticator.invalidateMetadata();
+      return true;
+    }
+    return error instanceof EtcdAuthenticationFailedError && user !== undefined && (await user.refresh());
+  };
 
   const call = <T>(signal: AbortSignal, start: (options: CallOptions) => Promise<T>): Promise<T> =>
     limited(
       signal,
       async (over) => {
+        let refused = 0;
         for (let attempt = 1; ; attempt += 1) {
           try {
             return await start({ interceptors: [cancelWith(over)] });
           } catch (error) {
+            // First the token is too old, then the password.
+            if (refused < 3 && !over.aborted && (await mended(error))) {
+              refused += 1;
+              continue;
+            }
             // Another host may answer. A repeated write is harmless: every one is guarded by what it saw.
             const again = error instanceof Error && isRecoverableError(error) && attempt < hosts.length;
             if (!again || over.aborted) throw error;
@@ -143,7 +195,7 @@ export function createEtcdClient(
 
     txn: (compare, success, failure, signal) =>
       call(signal, (options) =>
-        client.kv.txn({ compare, success: [...success], failure: [...failure] }, options),
+        client.kv.txn({ compare: [...compare], success: [...success], failure: [...failure] }, options),
       ),
 
     async grant(ttl, signal) {
@@ -308,7 +360,7 @@ function restingHosts(count: number): NonNullable<IOptions["faultHandling"]> {
   };
 }
 
-function translate(title: string, error: unknown): PortolanError {
+function translate(title: string, error: unknown, trusted: string | undefined): PortolanError {
   if (error instanceof PortolanError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const as = (code: PortolanError["code"], what = message) =>
@@ -323,5 +375,19 @@ function translate(title: string, error: unknown): PortolanError {
     error instanceof GRPCUnauthenticatedError ||
     // The server has users and we sent none (an invalid argument), or it cancelled a watch.
     /user name is empty|permission denied|invalid auth token/i.test(message);
-  return as(denied ? "BACKEND_DENIED" : "BACKEND_UNREACHABLE");
+  if (denied) return as("BACKEND_DENIED");
+  return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
+}
+
+/** What to do about one end that does not trust the other. */
+function wayOut(message: string, trusted: string | undefined): string {
+  if (/altnames/i.test(message)) return "; name the host as its certificate does";
+  if (trusted === undefined) return "";
+  if (/self[- ]signed|unable to (verify|get)|certificate signature/i.test(message)) {
+    return `; the server's certificate is not signed by ${trusted}: give the right authority with ?ca=`;
+  }
+  if (/alert|certificate required|ECONNRESET|socket hang up/i.test(message)) {
+    return "; the server may want a client certificate that it trusts: give it with ?cert= and ?key=";
+  }
+  return "";
 }

@@ -10,6 +10,11 @@ export const when = {
   }),
   /** The key hangs on this lease. A missing key hangs on lease 0, which no lease is called. */
   held: (key: string, lease: string): ICompare => ({ ...equal(key), target: CompareTarget.Lease, lease }),
+  /** The key exists and hangs on no lease. */
+  kept: (key: string): readonly ICompare[] => [
+    { ...equal(key), result: CompareResult.Greater, target: CompareTarget.Create, create_revision: "0" },
+    { ...equal(key), target: CompareTarget.Lease, lease: "0" },
+  ],
   /** The key was last written at this revision; "0" is a key that does not exist. */
   unmodified: (key: string, revision: string): ICompare => ({
     ...equal(key),
@@ -20,7 +25,7 @@ export const when = {
 
 /** The operations of a transaction. */
 export const op = {
-  /** A put without its lease would leave a key that never expires, so there is none. */
+  /** A put without its lease leaves a key that never expires, so it has to be said: lease "0". */
   put: (key: string, text: string, lease: string): IRequestOp => ({
     request_put: { key: Buffer.from(key), value: Buffer.from(text), lease },
   }),

@@ -3,6 +3,7 @@ import { coded } from "../errors.ts";
 import type { Problem } from "../source.ts";
 import type { Interest, Observation } from "./backend.ts";
 import type { EtcdClient } from "./etcd-client.ts";
+import type { Layout } from "./layouts/layout.ts";
 import { createObservers } from "./observers.ts";
 import { createRecords } from "./records.ts";
 
@@ -17,12 +18,16 @@ export interface EtcdWatch {
 }
 
 /**
- * Watches everything below `prefix` once for all observations: one range at revision R, then the watch from
+ * Watches everything below `services` once for all observations: one range at revision R, then the watch from
  * R+1. Whatever breaks it (a lost connection, a cancel, a compaction) ends in a new range and a new watch,
  * with a problem shown in between: a reader must know that it did not see what happened meanwhile.
  */
-export function createEtcdWatch(client: EtcdClient, prefix: string): EtcdWatch {
-  const records = createRecords();
+export function createEtcdWatch(
+  client: EtcdClient,
+  { services, read }: Pick<Layout, "services" | "read">,
+): EtcdWatch {
+  const prefix = `${services}/`;
+  const records = createRecords(read);
   let revision = 0n;
   let running = new AbortController();
   /** Of the range and watch that are in force. */

@@ -1,20 +1,41 @@
 import { readFile } from "node:fs/promises";
 import { coded, PortolanError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
-import { createEtcdClient } from "./etcd-client.ts";
+import { createEtcdClient, type EtcdUser } from "./etcd-client.ts";
 import { createEtcdLease } from "./etcd-lease.ts";
+import { createEtcdListed } from "./etcd-listed.ts";
 import { createEtcdWatch } from "./etcd-watch.ts";
+import { chooseLayout, type Layouts, refused } from "./layouts/layout.ts";
+import { createListedLease } from "./layouts/listed-lease.ts";
+import { portolanLayout } from "./layouts/portolan.ts";
+import { registratorLayout } from "./layouts/registrator.ts";
+import { skydnsLayout } from "./layouts/skydns.ts";
 import type { BackendUrl } from "./url.ts";
+
+/**
+ * Where etcd's keys lie. In the foreign layouts Portolan's own keys do not begin with a slash: whoever reads
+ * everything below any path does not see them.
+ */
+const layouts: Layouts = {
+  portolan: (url) => portolanLayout(url.path === "" ? "/portolan" : url.path),
+  registrator: (url) => registratorLayout(url.path, `portolan/registrator${url.path}`),
+  skydns(url) {
+    const domain = url.path.slice(1);
+    if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
+      throw refused(url, "layout skydns needs the domain as path, e.g. etcd://127.0.0.1:2379/skydns.local");
+    }
+    return skydnsLayout(domain.toLowerCase(), `portolan/skydns/${domain.toLowerCase()}`);
+  },
+};
 
 /**
  * `etcd://h1:2379,h2:2379/prefix`, API v3. Records are the keys `<prefix>/services/<service>/<id>`, and the
  * host's lease holds them together with `<prefix>/nodes/<node>`; the prefix is `/portolan` when the URL has
  * no path. The server's revisions order everything, so what is shown is complete and never goes back.
  */
-export async function openEtcd(url: BackendUrl, _options: BackendOptions): Promise<Backend> {
+export async function openEtcd(url: BackendUrl, options: BackendOptions): Promise<Backend> {
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
-  const layout = url.query.get("layout") ?? "portolan";
-  if (layout !== "portolan") throw bad(`layout "${layout}" is not available yet; leave it out`);
+  const layout = chooseLayout(url, layouts, options.layout ?? "portolan");
 
   const file = async (parameter: string) => {
     const path = url.query.get(parameter);
@@ -23,18 +44,14 @@ export async function openEtcd(url: BackendUrl, _options: BackendOptions): Promi
       throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
     });
   };
-  const [ca, cert, key, password] = [
-    await file("ca"),
-    await file("cert"),
-    await file("key"),
-    await file("password-file"),
-  ];
+  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
   if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
   if (cert && !ca) throw bad("cert and key need ca, the authority that signed the server's certificate");
-  const user = url.query.get("user");
-  if ((user === undefined) !== (password === undefined)) {
+  const [name, passwordFile] = [url.query.get("user"), url.query.get("password-file")];
+  if ((name === undefined) !== (passwordFile === undefined)) {
     throw bad("user and password-file belong together; give both");
   }
+  const password = await file("password-file");
 
   const protocol = ca || url.scheme.endsWith("+tls") ? "https" : "http";
   const given = url.hosts.length > 0 ? url.hosts : [{ host: "127.0.0.1", port: undefined }];
@@ -46,20 +63,40 @@ export async function openEtcd(url: BackendUrl, _options: BackendOptions): Promi
     ...(ca && {
       credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) },
     }),
-    ...(user !== undefined &&
-      password && { auth: { username: user, password: password.toString().replace(/\r?\n$/, "") } }),
+    ...(protocol === "https" && {
+      trusted: url.query.get("ca") ?? "the authorities that this system trusts",
+    }),
+    ...(name !== undefined && passwordFile !== undefined && { user: userOf(name, passwordFile, password) }),
   });
 
-  const root = url.path === "" ? "/portolan" : url.path;
-  const watch = createEtcdWatch(client, `${root}/services/`);
+  const watch = createEtcdWatch(client, layout);
   return {
     title: url.title,
     capabilities: { expiry: "lease", checks: false },
     observe: watch.observe,
-    lease: (owner, ttl) => createEtcdLease(client, root, owner, ttl),
+    lease: (owner, ttl, lease) =>
+      layout.whole
+        ? createEtcdLease(client, layout, owner, ttl, lease)
+        : createListedLease(createEtcdListed(client, layout, owner, ttl), layout, owner, lease),
     async close() {
       watch.close();
       client.close();
+    },
+  };
+}
+
+/** A user whose password is read again when the server refuses it. A file that cannot be read then changes nothing. */
+function userOf(name: string, path: string, first: Buffer | undefined): EtcdUser {
+  const line = (content: Buffer | undefined) => content?.toString().replace(/\r?\n$/, "") ?? "";
+  let last = line(first);
+  return {
+    name,
+    password: () => last,
+    async refresh() {
+      const next = line(await readFile(path).catch(() => undefined)) || last;
+      const changed = next !== last;
+      last = next;
+      return changed;
     },
   };
 }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { monotonic } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { decodeInstance, encodeInstance, type Instance } from "../instance.ts";
-import { type Lease, type Owner, ownerText } from "./backend.ts";
+import { type Lease, type LeaseOptions, type Owner, ownerText } from "./backend.ts";
 import {
   decodeNode,
   type FileLayout,
@@ -27,9 +27,15 @@ const firstBeat = 1_000_000_000;
  *
  * A claim is a new file put in place; a beat is written into the file that was opened and read. So a run that
  * was replaced between its reading and its writing beats in a file that has no name any more, and never
- * undoes its successor's claim.
+ * undoes its successor's claim. With a `ttl` of 0 the claim is owed no beat, and lasts until it is removed.
  */
-export function createFileLease(title: string, layout: FileLayout, owner: Owner, ttl: number): Lease {
+export function createFileLease(
+  title: string,
+  layout: FileLayout,
+  owner: Owner,
+  ttl: number,
+  { adopt = () => false }: LeaseOptions = {},
+): Lease {
   const mine = ownerText(owner);
   const node = layout.node(owner.node);
   /** Whether this run ever held the node: only then is another run of the same owner a newer one. */
@@ -40,6 +46,7 @@ export function createFileLease(title: string, layout: FileLayout, owner: Owner,
   let rival: { readonly text: string; readonly since: number } | undefined;
 
   const encode = (beat: number) => `${JSON.stringify({ owner: mine, run: owner.run, ttl, beat })}\n`;
+  const isOurs = ({ id, owner: whose }: Instance) => whose === mine || (whose === undefined && adopt(id));
   const isMine = (claim: NodeFile | undefined) => claim?.owner === mine && claim.run === owner.run;
   const call = <T>(signal: AbortSignal, work: () => Promise<T>) =>
     limited(signal, work, (error) => fileError(title, error));
@@ -72,6 +79,13 @@ export function createFileLease(title: string, layout: FileLayout, owner: Owner,
   /** Rejects while the claim lives. How long it has been silent is known only since we look at it. */
   const assertDead = (text: string, claim: NodeFile | undefined) => {
     if (rival?.text !== text) rival = { text, since: monotonic() };
+    if (claim?.ttl === 0) {
+      if (claim.owner === mine) return;
+      throw new PortolanError(
+        "NODE_TAKEN",
+        `node ${owner.node} belongs to ${claim.owner}, whose claim has no time to live; if it is gone, remove ${node}`,
+      );
+    }
     if (monotonic() - rival.since > (claim?.ttl ?? ttl) * 1000) return;
     if (claim?.owner === mine) {
       throw new PortolanError("SUPERSEDED", `node ${owner.node} was taken over by run ${claim.run}`);
@@ -127,13 +141,19 @@ export function createFileLease(title: string, layout: FileLayout, owner: Owner,
   };
 
   /**
-   * The text at a record's path, if we may replace it. Nobody's: an unreadable one, one without an owner, and
-   * one whose owner has no heartbeat file, which nobody shows and nobody else would remove.
+   * The text at a record's path, if we may replace it. Nobody's: an unreadable one, and one whose owner has no
+   * heartbeat file, which nobody shows and nobody else would remove.
    */
   const assertOwned = async (path: string, id: string): Promise<string | undefined> => {
     const text = await readText(path);
     const instance = readable(text, path);
-    if (!instance || instance.owner === undefined || instance.owner === mine) return text;
+    if (!instance || isOurs(instance)) return text;
+    if (instance.owner === undefined) {
+      throw new PortolanError(
+        "NOT_OWNER",
+        `record ${id} was put there by hand, without an owner; remove ${path}`,
+      );
+    }
     const holder = await readText(layout.node(instance.node));
     if (holder === undefined || decodeNode(holder)?.owner !== instance.owner) return text;
     throw new PortolanError("NOT_OWNER", `record ${id} belongs to ${instance.owner}; it was left alone`);
@@ -175,7 +195,7 @@ export function createFileLease(title: string, layout: FileLayout, owner: Owner,
 
     owned: (signal) =>
       call(signal, async () =>
-        (await records()).flatMap(({ instance }) => (instance?.owner === mine ? [instance] : [])),
+        (await records()).flatMap(({ instance }) => (instance && isOurs(instance) ? [instance] : [])),
       ),
 
     release: (signal) =>

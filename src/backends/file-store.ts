@@ -27,7 +27,7 @@ export function fileLayout(dir: string): FileLayout {
 export interface NodeFile {
   readonly owner: string;
   readonly run: string;
-  /** Seconds without another beat after which the owner is dead. */
+  /** Seconds without another beat after which the owner is dead; 0: nobody ever takes it for dead. */
   readonly ttl: number;
   readonly beat: number;
 }

@@ -23,7 +23,7 @@ const pollEvery = 1_000;
 interface Heartbeat {
   readonly text: string;
   readonly owner: string;
-  /** Milliseconds without a change after which the owner is dead. */
+  /** Milliseconds without a change after which the owner is dead; perhaps infinite. */
   readonly ttl: number;
   /** When this text was first seen, on our own clock. */
   readonly since: number;
@@ -70,7 +70,8 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
     if (text === undefined || !node) heartbeats.delete(path);
     else if (heartbeats.get(path)?.text !== text) {
       const { owner, ttl } = node;
-      heartbeats.set(path, { text, owner, ttl: ttl * 1000, since: monotonic(), dead: false });
+      const within = ttl === 0 ? Number.POSITIVE_INFINITY : ttl * 1000;
+      heartbeats.set(path, { text, owner, ttl: within, since: monotonic(), dead: false });
     }
   };
 
@@ -180,7 +181,9 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
     /** Looks again when the next owner would be dead. */
     const waitForDeath = () => {
       cancelDeath();
-      const dues = [...heartbeats.values()].filter((beat) => !beat.dead).map((beat) => beat.since + beat.ttl);
+      const dues = [...heartbeats.values()]
+        .filter((beat) => !beat.dead && Number.isFinite(beat.ttl))
+        .map((beat) => beat.since + beat.ttl);
       if (dues.length === 0) return;
       // The extra millisecond is for timers that are early by a fraction of one.
       cancelDeath = after(Math.max(0, Math.min(...dues) - monotonic()) + 1, () => nudge("changed"));

@@ -27,7 +27,7 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
     title: url.title,
     capabilities: { expiry: "heartbeat", checks: false },
     observe: watch.observe,
-    lease: (owner, ttl) => createFileLease(url.title, paths, owner, ttl),
+    lease: (owner, ttl, options) => createFileLease(url.title, paths, owner, ttl, options),
     close: async () => watch.close(),
   };
 }

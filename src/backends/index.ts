@@ -9,7 +9,17 @@ const factories: Readonly<Record<string, () => Promise<Factory>>> = {
   memory: async () => (await import("./memory.ts")).openMemory,
   file: async () => (await import("./file.ts")).openFile,
   consul: async () => (await import("./consul.ts")).openConsul,
+  "consul+tls": async () => (await import("./consul.ts")).openConsul,
+  "consul+unix": async () => (await import("./consul.ts")).openConsul,
+  "consul-tls": async () => (await import("./consul.ts")).openConsul,
+  "consul-unix": async () => (await import("./consul.ts")).openConsul,
+  consulkv: async () => (await import("./consulkv.ts")).openConsulkv,
+  "consulkv+tls": async () => (await import("./consulkv.ts")).openConsulkv,
+  "consulkv+unix": async () => (await import("./consulkv.ts")).openConsulkv,
+  "consulkv-tls": async () => (await import("./consulkv.ts")).openConsulkv,
+  "consulkv-unix": async () => (await import("./consulkv.ts")).openConsulkv,
   etcd: async () => (await import("./etcd.ts")).openEtcd,
+  "etcd+tls": async () => (await import("./etcd.ts")).openEtcd,
   zookeeper: async () => (await import("./zookeeper.ts")).openZookeeper,
 };
 

@@ -1,12 +1,12 @@
 import { PortolanError } from "../errors.ts";
-import { encodeInstance, encodeSegment, type InstanceRef } from "../instance.ts";
+import { encodeInstance, encodeSegment, type Instance, type InstanceRef } from "../instance.ts";
 import { createCell } from "../source.ts";
 import { type Backend, type Lease, type Owner, ownerText, type Snapshot } from "./backend.ts";
 import { createRecords, emptySnapshot, only, shareSnapshot } from "./records.ts";
 
 /**
  * `memory:` holds the records of this very process, for `agent` on a single machine. Nothing expires, since
- * whoever could read a record dies together with its owner.
+ * whoever could read a record dies together with its owner; so a `ttl` of 0 makes no difference.
  */
 export async function openMemory(): Promise<Backend> {
   const records = createRecords();
@@ -44,14 +44,15 @@ export async function openMemory(): Promise<Backend> {
       };
     },
 
-    lease: (owner, ttl): Lease => {
+    lease: (owner, ttl, { adopt = () => false } = {}): Lease => {
       const key = (ref: InstanceRef) => `${encodeSegment(ref.service)}/${encodeSegment(ref.id)}`;
       const mine = ownerText(owner);
+      const isOurs = ({ id, owner: whose }: Instance) => whose === mine || (whose === undefined && adopt(id));
       const assertOwned = (ref: InstanceRef) => {
-        const other = records.get(key(ref))?.owner;
-        if (other !== undefined && other !== mine) {
-          throw new PortolanError("NOT_OWNER", `record ${ref.id} belongs to ${other}; it was left alone`);
-        }
+        const found = records.get(key(ref));
+        if (!found || isOurs(found)) return;
+        const other = found.owner ?? "nobody that is known";
+        throw new PortolanError("NOT_OWNER", `record ${ref.id} belongs to ${other}; it was left alone`);
       };
       return {
         async renew() {
@@ -77,9 +78,7 @@ export async function openMemory(): Promise<Backend> {
         },
         async owned(signal) {
           assertLive(signal);
-          return [...records.keys()]
-            .flatMap((name) => records.get(name) ?? [])
-            .filter((i) => i.owner === mine);
+          return [...records.keys()].flatMap((name) => records.get(name) ?? []).filter(isOurs);
         },
         async release() {
           for (const name of [...records.keys()]) if (records.get(name)?.owner === mine) records.delete(name);

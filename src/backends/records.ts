@@ -1,5 +1,6 @@
-import { compare, decodeInstance, encodeSegment, type Instance } from "../instance.ts";
+import { compare, type Instance } from "../instance.ts";
 import { type Interest, instancesOf, type Snapshot } from "./backend.ts";
+import { readRecord } from "./layouts/portolan.ts";
 
 /**
  * The records of a tree-shaped store as last read: key to text. Builds snapshots that share whatever did
@@ -20,21 +21,14 @@ export interface Records {
 /** The snapshot to begin with: nothing is known. */
 export const emptySnapshot: Snapshot = { services: new Map(), complete: false, invalid: new Map() };
 
-/** An empty set of records. A key that ends in another segment than its record's own id is unreadable. */
-export function createRecords(): Records {
+/** An empty set of records. `read` makes the instance of a key and its text, and throws where there is none. */
+export function createRecords(read: (key: string, text: string) => Instance = readRecord): Records {
   const held = new Map<string, { text: string; instance?: Instance; error?: string }>();
 
   const put = (key: string, text: string) => {
     if (held.get(key)?.text === text) return;
     try {
-      const instance = decodeInstance(text, key);
-      const expected = `${encodeSegment(instance.service)}/${encodeSegment(instance.id)}`;
-      const at = `/${key}`;
-      if (!at.endsWith(`/${expected}`) && !at.endsWith(`/${expected}.json`)) {
-        held.set(key, { text, error: `${key}: the record says it is ${expected}` });
-      } else {
-        held.set(key, { text, instance });
-      }
+      held.set(key, { text, instance: read(key, text) });
     } catch (error) {
       held.set(key, { text, error: error instanceof Error ? error.message : String(error) });
     }

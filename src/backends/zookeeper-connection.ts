@@ -30,6 +30,15 @@ export interface Znode {
   readonly holder: string;
 }
 
+/** Whether a node goes with the session that created it. */
+export type Mode = "ephemeral" | "persistent";
+
+/** A part of a transaction. Parents of what is created have to be there. */
+export type Step =
+  | { readonly create: string; readonly text: string; readonly mode: Mode }
+  | { readonly write: string; readonly version: number; readonly text: string }
+  | { readonly remove: string; readonly version: number };
+
 /** The `holder` of persistent nodes. */
 export const nobody = "0".repeat(16);
 
@@ -46,9 +55,11 @@ export interface Connection {
   /** Aborts with a coded error when the connection is gone. */
   readonly gone: AbortSignal;
   /** Creates a node, and its parents where they are missing. False: there is one already. */
-  create(path: string, text: string, mode: "ephemeral" | "persistent"): Promise<boolean>;
-  /** Deletes a node that has this version and creates an ephemeral one in its place, as one. False: it changed. */
-  replace(path: string, version: number, text: string): Promise<boolean>;
+  create(path: string, text: string, mode: Mode): Promise<boolean>;
+  /** Deletes a node that has this version and creates one in its place, as one. False: it changed. */
+  replace(path: string, version: number, text: string, mode: Mode): Promise<boolean>;
+  /** Does all of it or, when a node is not as said, nothing. False: nothing. */
+  commit(steps: readonly Step[]): Promise<boolean>;
   /** Sets the data whatever the version. Returns the holder, undefined when there is no such node. */
   write(path: string, text: string): Promise<string | undefined>;
   /** Deletes a node; without a version, any. False: it changed or has children. An absent one is fine. */
@@ -175,8 +186,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
       for (;;) {
         const created = await ask<"created" | "exists" | "orphan">(
           (answer) => {
-            const kind = mode === "ephemeral" ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT;
-            client.create(path, Buffer.from(text), acl, kind, (error) => answer(error, "created"));
+            client.create(path, Buffer.from(text), acl, kindOf(mode), (error) => answer(error, "created"));
           },
           outcomes({ [Exception.NODE_EXISTS]: "exists", [Exception.NO_NODE]: "orphan" }),
         );
@@ -186,18 +196,33 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
       }
     },
 
-    replace: (path, version, text) =>
+    replace: (path, version, text, mode) =>
+      connection.commit([
+        { remove: path, version },
+        { create: path, text, mode },
+      ]),
+
+    commit: (steps) =>
       ask<boolean>(
         (answer) => {
-          client
-            .transaction()
-            // The package takes the version 0 of a transaction for "any". The smallest number beside it is
-            // sent as the integer 0.
-            .remove(path, version || Number.MIN_VALUE)
-            .create(path, Buffer.from(text), acl, CreateMode.EPHEMERAL)
-            .commit((error) => answer(error, true));
+          const transaction = client.transaction();
+          for (const step of steps) {
+            if ("create" in step) {
+              transaction.create(step.create, Buffer.from(step.text), acl, kindOf(step.mode));
+            } else if ("write" in step) {
+              transaction.setData(step.write, Buffer.from(step.text), exactly(step.version));
+            } else {
+              transaction.remove(step.remove, exactly(step.version));
+            }
+          }
+          transaction.commit((error) => answer(error, true));
         },
-        outcomes({ [Exception.BAD_VERSION]: false, [Exception.NO_NODE]: false }),
+        outcomes({
+          [Exception.BAD_VERSION]: false,
+          [Exception.NO_NODE]: false,
+          [Exception.NODE_EXISTS]: false,
+          [Exception.RUNTIME_INCONSISTENCY]: false,
+        }),
       ),
 
     write: (path, text) =>
@@ -336,6 +361,14 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
 export function aborted(): PortolanError {
   return new PortolanError("ABORTED", "the connection was closed");
 }
+
+const kindOf = (mode: Mode) => (mode === "ephemeral" ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT);
+
+/**
+ * A version in a transaction. The package takes 0 for "any"; the smallest number beside it is sent as the
+ * integer 0.
+ */
+const exactly = (version: number) => version || Number.MIN_VALUE;
 
 const holderOf = (stat: Stat) => stat.ephemeralOwner.toString("hex");
 

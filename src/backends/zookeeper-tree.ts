@@ -1,6 +1,7 @@
 import { Event } from "node-zookeeper-client";
 import { coded } from "../errors.ts";
 import type { Snapshot } from "./backend.ts";
+import type { Layout } from "./layouts/layout.ts";
 import { createRecords, emptySnapshot, type Records } from "./records.ts";
 import type { Connection, Watcher } from "./zookeeper-connection.ts";
 
@@ -51,7 +52,7 @@ interface Service {
  */
 export function createTree(
   on: Connection,
-  root: string,
+  { root, read: readRecordOf }: { readonly root: string; readonly read: Layout["read"] },
   inherited: Map<string, Records>,
   changed: () => void,
 ): Tree {
@@ -94,7 +95,7 @@ export function createTree(
     const service: Service = {
       name,
       path: `${root}/${name}`,
-      records: inherited.get(name) ?? createRecords(),
+      records: inherited.get(name) ?? createRecords(readRecordOf),
       watcher() {
         if (live(service)) guard(read(service));
       },

@@ -3,6 +3,7 @@ import { coded } from "../errors.ts";
 import { encodeSegment, type Instance } from "../instance.ts";
 import type { Problem } from "../source.ts";
 import type { Interest, Observation } from "./backend.ts";
+import type { Layout } from "./layouts/layout.ts";
 import { createObservers } from "./observers.ts";
 import { inOrder, shareSnapshot } from "./records.ts";
 import type { Connection } from "./zookeeper-connection.ts";
@@ -18,13 +19,13 @@ export interface ZookeeperWatch {
 }
 
 /**
- * Watches the services below `root` that somebody wants, once for all observations. Each connection has a
+ * Watches the services below `services` that somebody wants, once for all observations. Each connection has a
  * session of its own and reads everything from the start, after it has caught up with the leader, so that no
  * server can show an older world than the one before; a problem is shown until it has read all of it.
  */
 export function createZookeeperWatch(
   connect: (signal: AbortSignal) => Promise<Connection>,
-  root: string,
+  { services: root, read }: Pick<Layout, "services" | "read">,
 ): ZookeeperWatch {
   const interests = new Set<{ interest: Interest }>();
   let running = new AbortController();
@@ -90,7 +91,7 @@ export function createZookeeperWatch(
         });
         lost.catch(() => {});
         await on.catchUp();
-        const next: Tree = createTree(on, root, tree?.records() ?? new Map(), () => {
+        const next: Tree = createTree(on, { root, read }, tree?.records() ?? new Map(), () => {
           if (tree === next) observers.publish();
         });
         coming = next;

@@ -46,9 +46,9 @@ function startAgent(parts: Parts, context: Context): Daemon {
     },
     // The templater first: it must not render what the registrator takes away at its end. It looks no more once
     // its stop has begun, and both have to leave within the same 5 s.
-    async stop() {
+    async stop(hurry) {
       ending.abort();
-      await Promise.all([templater?.stop(), registrator.stop()]);
+      await Promise.all([templater?.stop(), registrator.stop(hurry)]);
     },
   };
 }

@@ -2,10 +2,13 @@ import type { Backend } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
 import type { Env } from "../config/settings.ts";
 
-/** The open backends of a process by URL: a daemon that is started anew finds its connections again. */
+/** The open backends of a process by URL and layout: a daemon that is started anew finds its connections again. */
 export interface BackendPool {
-  /** Opens what is not open yet. Rejects with BACKEND_URL for a URL that cannot be used. */
-  open(urls: readonly string[]): Promise<readonly Backend[]>;
+  /**
+   * Opens what is not open yet, with this layout where the URL names none. Rejects with BACKEND_URL for a URL
+   * that cannot be used.
+   */
+  open(urls: readonly string[], layout?: string): Promise<readonly Backend[]>;
   /** Closes all others. */
   keepOnly(backends: readonly Backend[]): Promise<void>;
   close(): Promise<void>;
@@ -15,18 +18,20 @@ export interface BackendPool {
 export function createBackendPool(env: Env): BackendPool {
   const opened = new Map<string, Backend>();
   const keepOnly = async (backends: readonly Backend[]) => {
-    for (const [url, backend] of opened) {
+    for (const [key, backend] of opened) {
       if (backends.includes(backend)) continue;
-      opened.delete(url);
+      opened.delete(key);
       await backend.close();
     }
   };
   return {
-    async open(urls) {
+    async open(urls, layout) {
       const backends: Backend[] = [];
       for (const url of new Set(urls)) {
-        const backend = opened.get(url) ?? (await openBackend(url, { env }));
-        opened.set(url, backend);
+        const key = JSON.stringify([url, layout]);
+        const options = { env, ...(layout !== undefined && { layout }) };
+        const backend = opened.get(key) ?? (await openBackend(url, options));
+        opened.set(key, backend);
         backends.push(backend);
       }
       return backends;

@@ -10,7 +10,10 @@ import { commands } from "./index.ts";
 
 /** The process, as a command line sees it. */
 export interface Host
-  extends Pick<Context, "version" | "env" | "cwd" | "print" | "say" | "stop" | "onReload"> {
+  extends Pick<
+    Context,
+    "version" | "env" | "cwd" | "print" | "say" | "stop" | "hurry" | "linger" | "onReload"
+  > {
   /** Standard error is a terminal. */
   readonly terminal: boolean;
   /** Told once, as soon as the command is known. */

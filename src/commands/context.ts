@@ -19,6 +19,10 @@ export interface Context {
   say(line: string): void;
   /** Aborts at SIGTERM and SIGINT. */
   readonly stop: AbortSignal;
+  /** Aborts at a second SIGTERM or SIGINT: what somebody else should see before the end is not waited for. */
+  readonly hurry: AbortSignal;
+  /** Gives the end of the process this many ms more, until a second signal. */
+  linger(ms: number): void;
   /** Calls `listener` at each SIGHUP from now on. */
   onReload(listener: () => void): void;
   /** Says that start-up is over: from now on an unforeseen error is logged and not fatal. */

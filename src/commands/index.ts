@@ -22,6 +22,10 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
       ["registrator consul://127.0.0.1:8500", "with the local Consul agent"],
       ["registrator --ip interface:eth0 etcd://10.0.0.2:2379", "published ports on eth0's address"],
       ["registrator file:///var/lib/portolan/registry", "for a templater on this machine"],
+      [
+        "registrator --dry-run consul://127.0.0.1:8500",
+        "what it would change: takes no lease, writes nothing",
+      ],
     ],
     daemon: true,
     load: async () => (await import("./registrator.ts")).runRegistrator,
@@ -79,5 +83,16 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     daemon: false,
     load: async () => (await import("./check.ts")).runCheck,
+  },
+  explain: {
+    positionals: "CONTAINER",
+    summary: "tell how each field of a container's instances came to be, or why it has none",
+    examples: [
+      ["explain web-1", "a running container, with the registrator's options"],
+      ["explain web-1 --ip 10.0.0.5 --internal", "what these options would make of it"],
+      ["explain 3f2a --json", "for programs"],
+    ],
+    daemon: false,
+    load: async () => (await import("./explain.ts")).runExplain,
   },
 };

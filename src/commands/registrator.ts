@@ -1,26 +1,49 @@
+import { options } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
-import { startRegistrator } from "../registrator/index.ts";
+import { type RegistratorOptions, startRegistrator } from "../registrator/index.ts";
 import type { RegistratorSettings } from "../registrator/settings.ts";
 import type { Context } from "./context.ts";
+import { runDryRun } from "./dry-run.ts";
 import { type Parts, runDaemon, type Start } from "./run-daemon.ts";
 
 /** `portolan registrator`. */
-export function runRegistrator(context: Context): Promise<number> {
-  return runDaemon(context, startWith);
+export async function runRegistrator(context: Context): Promise<number> {
+  const { settings, log } = context;
+  const { once, dryRun, ttl, onExit } = settings.values;
+  if (dryRun)
+    return runDryRun(
+      context,
+      optionsOf(settings, () => false, context),
+    );
+  const code = await runDaemon(context, startWith);
+  if (once && code === 0 && onExit === "keep") {
+    const until =
+      ttl > 0 ? `for up to ${ttl / 1000} s, unless the next run comes before` : "until the next run";
+    log.info({}, `what is registered stays ${until}`);
+  }
+  return code;
 }
 
 /** Starts a registrator as the settings say; `agent` does the same. */
-export const startWith: Start = ({ settings, backends, restarting }: Parts, { env, log }) =>
-  startRegistrator({
+export const startWith: Start = ({ settings, backends, restarting }: Parts, context) =>
+  startRegistrator({ ...optionsOf(settings, restarting, context), backends });
+
+function optionsOf(
+  settings: Settings,
+  restarting: () => boolean,
+  { env, log, linger }: Context,
+): Omit<RegistratorOptions, "backends"> {
+  return {
     docker: settings.values.docker,
-    backends,
     settings: registratorSettings(settings, restarting),
     env,
     log,
-  });
+    linger,
+  };
+}
 
 /** While the daemon is only started anew, its records are kept, whatever `--on-exit` says. */
-function registratorSettings({ values }: Settings, restarting: () => boolean): RegistratorSettings {
+export function registratorSettings({ values }: Settings, restarting: () => boolean): RegistratorSettings {
   const { node, ip, internal, network, explicit, tags, ttl, resync, onExit, select, labelPrefix } = values;
   const { name, useIpFromLabel, deregister, requireHealthy, compat, adopt, allowCheckScripts } = values;
   return {
@@ -29,7 +52,8 @@ function registratorSettings({ values }: Settings, restarting: () => boolean): R
     internal,
     network,
     explicit,
-    tags,
+    // Blanks around a tag belong to it for registrator only.
+    tags: compat ? tags : tags.map((tag) => tag.trim()).filter(Boolean),
     name,
     useIpFromLabel,
     deregister,
@@ -38,7 +62,7 @@ function registratorSettings({ values }: Settings, restarting: () => boolean): R
     adopt,
     allowCheckScripts,
     ttlSeconds: Math.ceil(ttl / 1000),
-    resync,
+    resync: resync || options.resync.initial,
     get onExit() {
       return restarting() ? "keep" : onExit;
     },

@@ -82,7 +82,7 @@ async function createInside(
 ): Promise<Inside> {
   const { log } = context;
   let settings = context.settings;
-  let backends = await pool.open(urlsOf(settings));
+  let backends = await pool.open(urlsOf(settings), layoutOf(settings));
   let daemon: Daemon | undefined;
   let stopping = false;
   let restarting = false;
@@ -101,7 +101,7 @@ async function createInside(
       daemon?.refresh();
       return;
     }
-    const opened = await pool.open(urlsOf(next));
+    const opened = await pool.open(urlsOf(next), layoutOf(next));
     if (stopping) return;
     for (const name of ["stateDir", "listen", "logLevel", "logFormat"] as const) {
       if (isDeepStrictEqual(settings.values[name], next.values[name])) continue;
@@ -130,7 +130,7 @@ async function createInside(
     async stop() {
       stopping = true;
       await reloads;
-      await daemon?.stop();
+      await daemon?.stop(context.hurry);
     },
   };
 }
@@ -170,6 +170,11 @@ async function serve(
 
 async function stateFolder({ command, settings, env }: Context): Promise<string> {
   return settings.values.stateDir ?? defaultStateFolder(command, env);
+}
+
+/** Who asks for registrator's rules has readers of its keys, too. */
+function layoutOf({ values }: Settings): string | undefined {
+  return values.compat;
 }
 
 /** Without `backend`, only `agent` gets this far: it then needs none but its own memory. */

@@ -1,5 +1,6 @@
 import { PortolanError } from "../errors.ts";
 import { type CommandName, commandNames } from "./command-name.ts";
+import { adviceOnFork } from "./from-registrator.ts";
 import { nearest } from "./nearest.ts";
 import { longName, type OptionName, options, optionsOf } from "./options.ts";
 import { spellOut, takesNext } from "./spell-out.ts";
@@ -83,7 +84,7 @@ async function parseOptions(command: CommandName, argv: readonly string[]): Prom
     }
   }
 
-  const { words, mistakes } = spellOut(argv, known, command === "registrator");
+  const { words, mistakes } = spellOut(argv, known, command === "registrator" || command === "explain");
   const { operands, unknown } = program.parseOptions([...words]);
   // commander hands back all that follows the first unknown option, so there positionals stand among options.
   const isOption = (word: string | undefined) => word?.startsWith("-") && word !== "-" && word !== "--";
@@ -102,7 +103,8 @@ async function parseOptions(command: CommandName, argv: readonly string[]): Prom
     mistakes.push(
       isSwitch
         ? `${word}: a switch is true or false`
-        : `unknown option "${name}"; the nearest known one is ${nearest(name, longNames)}`,
+        : ((command === "registrator" ? adviceOnFork(name.replace(/^--/, "")) : undefined) ??
+            `unknown option "${name}"; the nearest known one is ${nearest(name, longNames)}`),
     );
   }
 

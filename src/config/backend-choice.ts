@@ -18,6 +18,7 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   services: { backends: 1, names: 1, needsBackend: true },
   render: { backends: 1, names: 0, needsBackend: true },
   check: { backends: 0, names: 0, needsBackend: false },
+  explain: { backends: 0, names: 1, needsBackend: false },
 };
 
 /** The words that stand alone, told apart. */

@@ -1,11 +1,13 @@
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
-import type { Command, Reload } from "../templater/target.ts";
+import { PortolanError } from "../errors.ts";
+import type { Command, ContainerReload, Reload } from "../templater/target.ts";
 import { commandNames } from "./command-name.ts";
 import { parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import { keyPaths, type Option, optionsOf } from "./options.ts";
+import { parseDockerUrl } from "./parse.ts";
 import { defaultTimeout, type TemplateEntry } from "./template-entry.ts";
 import { parseWait, waitWindow } from "./wait-window.ts";
 
@@ -108,6 +110,65 @@ const signalName = z
     return refuse(context, `"${word}" is not a signal; the nearest is ${nearest(word, known)}`);
   });
 
+/** Generations of old nginx workers that may be shutting down when the next reload is due. */
+const defaultMaxOld = 4;
+
+/** A whole number from zero. */
+function parseCount(word: string): number {
+  if (/^\d{1,6}$/.test(word)) return Number(word);
+  throw new PortolanError("USAGE", `"${word}" is not a number from 0`);
+}
+
+/** `user`, `user:group` or `:group`, as for chown(1). */
+const owner = z
+  .string({ error: "it is not an owner" })
+  .regex(/^[\w.-]*(:[\w.-]+)?$/, "it is not an owner; write e.g. root:haproxy")
+  .min(1, "it is empty")
+  .transform((word) => {
+    const [user, group] = word.split(":");
+    return { ...(user && { user }), ...(group && { group }) };
+  });
+
+const group = z.string({ error: "it is not a name" }).min(1, "it is empty");
+
+const http = whole({
+  url: z.string({ error: missingOr("it is not a URL") }).transform((url, context) => {
+    if (URL.canParse(url) && /^https?:/.test(url)) return url;
+    return refuse(context, `"${url}" is not a URL; write e.g. http://127.0.0.1:8080/reload`);
+  }),
+  method: z
+    .string({ error: "it is not a method" })
+    .regex(/^[A-Z]+$/, "it is not a method; write e.g. POST")
+    .default("POST"),
+  expect: list(parseStatus).default([]),
+}).transform(({ expect, ...given }) => ({ ...given, expect: expect as readonly number[] }));
+
+function parseStatus(word: string): number {
+  if (/^[1-5]\d\d$/.test(word)) return Number(word);
+  throw new PortolanError("USAGE", `"${word}" is not an HTTP status; write e.g. 200`);
+}
+
+const container = whole({
+  name: z.string({ error: missingOr("it is not a name") }).min(1, "it is empty"),
+  signal: signalName.optional(),
+  exec: argv.optional(),
+  docker: text(parseDockerUrl).optional(),
+}).transform(({ name, signal, exec, docker }, context): Omit<ContainerReload, "kind"> => {
+  const to = docker !== undefined && { docker };
+  if (signal !== undefined && exec === undefined) return { name, action: { signal }, ...to };
+  if (exec !== undefined && signal === undefined) return { name, action: { exec }, ...to };
+  return refuse(context, "it has to hold exactly one of signal and exec");
+});
+
+function missingOr(otherwise: string) {
+  return ({ input }: { readonly input?: unknown }) => (input === undefined ? "it is missing" : otherwise);
+}
+
+/** The same without the keys that have no value. */
+function withoutAbsent<T extends object>(given: { readonly [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
+}
+
 const notYet = z.unknown().transform((_, context) => refuse(context, "not available yet"));
 
 function reload(folder: string) {
@@ -117,19 +178,30 @@ function reload(folder: string) {
     signal: whole({ name: signalName, pidfile: path(folder) }).transform(
       ({ name, pidfile }): Reload => ({ kind: "signal", name, pidfile }),
     ),
-    container: notYet,
-    haproxy: notYet,
-    nginx: notYet,
-    http: notYet,
+    container: container.transform((given): Reload => ({ kind: "container", ...given })),
+    haproxy: whole({
+      socket: path(folder),
+      master: path(folder).optional(),
+      pidfile: path(folder).optional(),
+    }).transform((given): Reload => withoutAbsent({ kind: "haproxy", ...given })),
+    nginx: whole({
+      pidfile: path(folder),
+      maxOld: text(parseCount).optional(),
+      errorLog: path(folder).optional(),
+    }).transform(
+      ({ maxOld = defaultMaxOld, ...given }): Reload => withoutAbsent({ kind: "nginx", maxOld, ...given }),
+    ),
+    http: http.transform((given): Reload => ({ kind: "http", ...given })),
   };
-  const otherwise = "it is neither none, {command: […]}, {shell: …} nor {signal: {name, pidfile}}";
+  const names = Object.keys(kinds).join(", ");
+  const otherwise = `it is neither none nor a mapping with one of ${names}`;
   return byForm<Reload>((value) =>
     value === "none"
       ? z.literal("none").transform(() => ({ kind: "none" }))
       : strict(kinds, otherwise).transform((given, context) => {
           const [only, ...more] = Object.values(given);
           if (only !== undefined && more.length === 0) return only as Reload;
-          return refuse(context, `it has to be exactly one of none, command, shell and signal`);
+          return refuse(context, `it has to be exactly one of none, ${names}`);
         }),
   );
 }
@@ -143,20 +215,25 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     reload: reload(folder).optional(),
     timeout: text(parseDuration).optional(),
     guard: notYet.optional(),
-    group: notYet.optional(),
-    owner: notYet.optional(),
+    group: group.optional(),
+    owner: owner.optional(),
     forEach: notYet.optional(),
-    backups: notYet.optional(),
+    backups: text(parseCount).optional(),
     verify: notYet.optional(),
   };
-  return whole(shape).transform(({ source, destination, mode, check, reload, timeout }) => ({
-    source,
-    destination,
-    ...(mode !== undefined && { mode }),
-    ...(check !== undefined && { check }),
-    reload: reload ?? { kind: "none" as const },
-    timeout: timeout ?? defaultTimeout,
-  }));
+  return whole(shape).transform(
+    ({ source, destination, mode, owner, backups, group, check, reload, timeout }) => ({
+      source,
+      destination,
+      ...(mode !== undefined && { mode }),
+      ...(owner !== undefined && { owner }),
+      ...(backups !== undefined && { backups }),
+      ...(group !== undefined && { group }),
+      ...(check !== undefined && { check }),
+      reload: reload ?? { kind: "none" as const },
+      timeout: timeout ?? defaultTimeout,
+    }),
+  );
 }
 
 /** A mapping whose keys are all optional. */

@@ -22,11 +22,16 @@ export function parseDuration(text: string, bare?: "seconds"): number {
   return ms;
 }
 
-/** A duration of at least `least` ms; a bare number means seconds. Throws USAGE. */
-export function parseDurationFrom(least: number): (text: string) => number {
+/** A duration of at least `least` ms, or 0, which means none; a bare number means seconds. Throws USAGE. */
+export function parseNoneOrFrom(least: number): (text: string) => number {
   return (text) => {
     const ms = parseDuration(text, "seconds");
-    if (ms < least) throw new PortolanError("USAGE", `"${text}" is too short; the least is ${least / 1000}s`);
+    if (ms > 0 && ms < least) {
+      throw new PortolanError(
+        "USAGE",
+        `"${text}" is too short; the least is ${least / 1000}s, and 0 means none`,
+      );
+    }
     return ms;
   };
 }

@@ -1,5 +1,6 @@
 import { type CommandName, commandNames } from "./command-name.ts";
-import { parseDuration, parseDurationFrom } from "./duration.ts";
+import { parseDuration, parseNoneOrFrom } from "./duration.ts";
+import { parseAttempts, parseInterval } from "./from-registrator.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import {
   parseBackend,
@@ -92,7 +93,10 @@ const list = <T>(parse: (text: string) => readonly T[], option: Common): Option<
 const registrator: readonly CommandName[] = ["registrator", "agent"];
 const templater: readonly CommandName[] = ["templater", "agent"];
 const daemons: readonly CommandName[] = ["registrator", "templater", "agent"];
-const ofRegistrator = { commands: registrator, section: "registrator" } as const;
+/** What decides on instances: `explain` decides as the registrator would. */
+const ofRules = { commands: ["registrator", "agent", "explain"], section: "registrator" } as const;
+/** What else a registrator is told. `explain` takes it, so that it can be given a registrator's options. */
+const ofRegistrator = { ...ofRules, effective: registrator } as const;
 const ofTemplater = { commands: templater, section: "templater" } as const;
 
 /**
@@ -125,7 +129,7 @@ export const options = {
     shape: "wait",
     help: "first change after MIN, a storm after MAX",
   }),
-  dryRun: flag({ ...ofTemplater, help: "print what would change, write nothing" }),
+  dryRun: flag({ commands: daemons, section: "own", help: "print what would change, write nothing" }),
   diff: flag({
     commands: ["render"],
     section: "own",
@@ -138,7 +142,7 @@ export const options = {
     path: true,
     help: "read the output of `services --json` instead",
   }),
-  json: flag({ commands: ["services"], section: "own", help: "print an array of instance records" }),
+  json: flag({ commands: ["services", "explain"], section: "own", help: "print JSON" }),
   watch: flag({
     commands: ["services"],
     section: "own",
@@ -146,7 +150,7 @@ export const options = {
   }),
 
   docker: value(parseDockerUrl, "unix:///var/run/docker.sock", {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "URL",
     top: true,
     foreign: "DOCKER_HOST",
@@ -154,54 +158,54 @@ export const options = {
   }),
   node: optional(parseText, {
     argument: "NAME",
-    commands: ["registrator", "templater", "agent", "render"],
+    commands: ["registrator", "templater", "agent", "render", "explain"],
     section: "registrator",
     top: true,
     help: "name of this host",
     shown: "its own",
   }),
   ip: optional(parseHostAddress, {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "VALUE",
     help: "host address, interface:NAME, cidr:NET or env:VAR",
   }),
-  internal: flag({ ...ofRegistrator, help: "register container addresses and ports" }),
+  internal: flag({ ...ofRules, help: "register container addresses and ports" }),
   network: optional(parseText, {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "NAME",
     help: "container addresses in this Docker network",
   }),
-  explicit: flag({ ...ofRegistrator, help: "register only ports with a SERVICE_NAME" }),
-  tags: list(parseTags, { ...ofRegistrator, argument: "LIST", help: "comma list, added to every instance" }),
+  explicit: flag({ ...ofRules, help: "register only ports with a SERVICE_NAME" }),
+  tags: list(parseTags, { ...ofRules, argument: "LIST", help: "comma list, added to every instance" }),
   name: optional(parseText, {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "TEMPLATE",
     help: "Handlebars that gives the service's name",
   }),
   useIpFromLabel: optional(parseText, {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "LABEL",
     help: "the label that holds a container's address",
   }),
-  requireHealthy: flag({ ...ofRegistrator, help: "register nothing that is not healthy" }),
+  requireHealthy: flag({ ...ofRules, help: "register nothing that is not healthy" }),
   deregister: value(parseOneOf(["always", "on-success", "never"]), "always", {
     ...ofRegistrator,
     argument: "WHEN",
     help: "whose records go at a container's end",
   }),
   compat: optional(parseOneOf(["registrator"]), {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "registrator",
     help: "names, ids, tags and rules of registrator",
   }),
   adopt: flag({ ...ofRegistrator, help: "take over what registrator left for this host" }),
   allowCheckScripts: flag({ ...ofRegistrator, help: "let containers run checks by script in Consul" }),
-  ttl: value(parseDurationFrom(1000), "15s", {
+  ttl: value(parseNoneOrFrom(1000), "15s", {
     ...ofRegistrator,
     argument: "DURATION",
-    help: "records of a dead host expire after this",
+    help: "records of a dead host expire after this; 0: never",
   }),
-  resync: value(parseDurationFrom(1000), "60s", {
+  resync: value(parseNoneOrFrom(1000), "60s", {
     ...ofRegistrator,
     argument: "DURATION",
     help: "between two full reads of everything",
@@ -212,30 +216,34 @@ export const options = {
     help: "keep, deregister or drain the records at the end",
   }),
   select: optional(parseSelection, {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "LABEL[=VALUE]",
     help: "only containers with this label",
   }),
   labelPrefix: value(parseText, "SERVICE_", {
-    ...ofRegistrator,
+    ...ofRules,
     argument: "PREFIX",
     help: "of labels and variables to read",
   }),
-  cleanup: flag({ commands: ["registrator"], help: "", ignored: "what is gone is always removed" }),
+  cleanup: flag({
+    commands: ["registrator", "explain"],
+    help: "",
+    ignored: "what is gone is always removed",
+  }),
   ttlRefresh: optional((text) => parseDuration(text, "seconds"), {
-    commands: ["registrator"],
+    commands: ["registrator", "explain"],
     argument: "SECONDS",
     help: "",
     ignored: "a lease is renewed at a third of its ttl",
   }),
-  retryAttempts: optional(parseText, {
-    commands: ["registrator"],
+  retryAttempts: optional(parseAttempts, {
+    commands: ["registrator", "explain"],
     argument: "NUMBER",
     help: "",
     ignored: "a backend is tried for ever",
   }),
-  retryInterval: optional(parseText, {
-    commands: ["registrator"],
+  retryInterval: optional(parseInterval, {
+    commands: ["registrator", "explain"],
     argument: "MS",
     help: "",
     ignored: "retries back off by themselves",

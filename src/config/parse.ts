@@ -2,6 +2,8 @@ import { isIP } from "node:net";
 import { schemes } from "../backends/index.ts";
 import { parseBackendUrl } from "../backends/url.ts";
 import { PortolanError } from "../errors.ts";
+import { unusable } from "../registrator/address.ts";
+import { adviceOnScheme, refuseGoTemplate } from "./from-registrator.ts";
 import { nearest } from "./nearest.ts";
 
 /** A container label that selects, and the value it must have. */
@@ -36,12 +38,14 @@ export function parseOneOf<const T extends string>(words: readonly T[]): (text: 
   };
 }
 
-/** A comma list; `\,` stands for a comma within a tag, and empty tags are left out. */
+/**
+ * A comma list; `\,` stands for a comma within a tag, as does one in `{{ }}`, and empty tags are left out. Blanks
+ * stay, because they are a part of the tag for registrator. Throws USAGE for one of registrator's Go templates.
+ */
 export function parseTags(text: string): readonly string[] {
-  return text
-    .split(/(?<!\\),/)
-    .map((tag) => tag.replaceAll("\\,", ",").trim())
-    .filter((tag) => tag !== "");
+  refuseGoTemplate(text);
+  const items = text.match(/(?:\{\{[\s\S]*?\}\}|\\,|[^,])+/g) ?? [];
+  return items.map((tag) => tag.replaceAll("\\,", ",")).filter((tag) => tag !== "");
 }
 
 /** `LABEL` or `LABEL=VALUE`. Throws USAGE. */
@@ -55,7 +59,12 @@ export function parseSelection(text: string): Selection {
 /** What `--ip` takes: an address or where to find it. Throws USAGE. */
 export function parseHostAddress(text: string): string {
   const [, source, rest] = /^(interface|cidr|env):(.+)$/.exec(text) ?? [];
-  if (source === undefined ? isIP(text) !== 0 : source !== "cidr" || isNetwork(rest ?? "")) return text;
+  if (source === undefined && isIP(text) !== 0) {
+    const why = unusable(text, true);
+    if (why === undefined) return text;
+    throw new PortolanError("USAGE", why);
+  }
+  if (source !== undefined && (source !== "cidr" || isNetwork(rest ?? ""))) return text;
   throw new PortolanError(
     "USAGE",
     `"${text}" is not an address; write e.g. 10.0.0.5, interface:eth0, cidr:10.0.0.0/8 or env:HOST_IP`,
@@ -83,6 +92,9 @@ export function parseBackend(text: string): string {
   if (schemes.includes(scheme)) return text;
   throw new PortolanError(
     "BACKEND_URL",
-    `backend "${title}": unknown scheme "${scheme}"; known are ${schemes.join(", ")}; the nearest is ${nearest(scheme, schemes)}`,
+    `backend "${title}": ${
+      adviceOnScheme(scheme) ??
+      `unknown scheme "${scheme}"; known are ${schemes.join(", ")}; the nearest is ${nearest(scheme, schemes)}`
+    }`,
   );
 }

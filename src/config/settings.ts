@@ -17,6 +17,7 @@ import {
   type Values,
   variableName,
 } from "./options.ts";
+import { phraseMistakes } from "./phrases.ts";
 import { targetsOf, templateMistakes } from "./targets.ts";
 import type { TemplateEntry } from "./template-entry.ts";
 
@@ -119,6 +120,12 @@ export async function readSettings(
   if (readable && !unclear.has("backend")) mistakes.push(...backendMistakes(command, complete));
   if (readable && !unclear.has("template")) mistakes.push(...templateMistakes(command, complete, cwd));
 
+  // `check` has no options of its own for what it reads in the file.
+  const phrases = command === "check" ? (at(file?.values, ["registrator"]) as Partial<Values>) : complete;
+  const placeOf = (name: OptionName) =>
+    place(name, command === "check" ? "file" : origins[name], file, command);
+  mistakes.push(...(await phraseMistakes({ name: phrases?.name, tags: phrases?.tags ?? [] }, placeOf)));
+
   const minInterval = at(file?.values, ["templater", "minInterval"]);
   return {
     values: complete,
@@ -128,14 +135,33 @@ export async function readSettings(
     configFile,
     templateSources: (file?.templateSources ?? []).map((path) => resolve(dirname(configFile ?? cwd), path)),
     mistakes,
-    warnings:
-      given.flags.has("backend") && positionals.backends.length > 0
+    warnings: [
+      ...(given.flags.has("backend") && positionals.backends.length > 0
         ? ["--backend is given, so the backend that stands alone is not used"]
-        : [],
+        : []),
+      ...(complete.resync === 0
+        ? [
+            `--resync 0: Portolan compares nevertheless, every ${options.resync.shown}, and writes only differences`,
+          ]
+        : []),
+    ],
     ignored: [...own].flatMap(([name, { ignored }]) =>
       ignored && origins[name] !== "default" ? [`-${longName(name)} has no effect: ${ignored}`] : [],
     ),
   };
+}
+
+/** Where an option was given, for a mistake that shows only when all is read. */
+function place(
+  name: OptionName,
+  origin: Origin | undefined,
+  file: ConfigFile | undefined,
+  command: CommandName,
+): { readonly code: Mistake["code"]; readonly at: string } {
+  if (origin === "environment") return { code: "USAGE", at: variableName(name) };
+  const path = keyPaths(command, name).find((keys) => at(file?.values, keys) !== undefined);
+  if (origin !== "file" || path === undefined) return { code: "USAGE", at: `--${longName(name)}` };
+  return { code: "CONFIG", at: `${file?.place(path)}: ${path.join(".")}` };
 }
 
 /** An empty variable says nothing: that is how compose files leave one out. */

@@ -9,12 +9,10 @@ import type { TemplateEntry } from "./template-entry.ts";
 
 /** The targets that the command line or the config file names; relative paths are relative to `cwd`. */
 export function targetsOf({ template, wait }: Values, minInterval: number, cwd: string): readonly Target[] {
-  return template.map(({ source, destination, mode, check, reload, timeout }) => ({
+  return template.map(({ source, destination, timeout, place: _, ...rest }) => ({
+    ...rest,
     source: resolve(cwd, source),
     destination: resolve(cwd, destination),
-    ...(mode !== undefined && { mode }),
-    ...(check !== undefined && { check }),
-    reload,
     commandTimeout: timeout,
     wait,
     minInterval,

@@ -1,5 +1,5 @@
 import { PortolanError } from "../errors.ts";
-import type { Command, Reload } from "../templater/target.ts";
+import type { Command, Reload, Target } from "../templater/target.ts";
 
 /** One template as the command line or the config file names it. */
 export interface TemplateEntry {
@@ -7,6 +7,9 @@ export interface TemplateEntry {
   readonly source: string;
   readonly destination: string;
   readonly mode?: number;
+  readonly owner?: NonNullable<Target["owner"]>;
+  readonly backups?: number;
+  readonly group?: string;
   readonly check?: Command;
   readonly reload: Reload;
   /** ms. */

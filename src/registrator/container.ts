@@ -35,11 +35,26 @@ export interface ContainerPort {
   readonly protocol: Protocol;
   /** IPv4 first, then by port; empty when the port is not published. */
   readonly bindings: readonly { readonly address: string; readonly port: number }[];
+  /**
+   * The first binding as Docker lists it, or null when Docker lists the port without one. Absent when Docker
+   * does not list the port at all, as under host networking. It is the only one that registrator knows.
+   */
+  readonly first?: { readonly address: string; readonly port: number } | null;
 }
 
 /** True when Docker's answer describes a container with a live process. */
 export function isRunning(inspected: ContainerInspectInfo): boolean {
   return inspected.State.Running && !inspected.State.Restarting && !inspected.State.Dead;
+}
+
+/** Of the last process; undefined while one lives, or when none ever did. */
+export function exitCodeOf({ State: state }: ContainerInspectInfo): number | undefined {
+  // Docker writes the zero of its clock, the year 1, for what never began.
+  return state.Running && !state.Restarting
+    ? undefined
+    : Date.parse(state.StartedAt) > 0
+      ? state.ExitCode
+      : undefined;
 }
 
 /** Narrows Docker's answer. `readable` says which environment variables may be kept. */
@@ -56,9 +71,7 @@ export function toContainer(inspected: ContainerInspectInfo, readable: (name: st
     started: state.StartedAt,
     labels: config.Labels ?? {},
     env: Object.fromEntries(
-      (config.Env ?? [])
-        .map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)] as const)
-        .filter(([name]) => readable(name)),
+      (config.Env ?? []).map((entry) => splitOnce(entry, "=")).filter(([name]) => readable(name)),
     ),
     paused: state.Paused,
     health: healthOf(state.Health?.Status),
@@ -73,11 +86,23 @@ export function toContainer(inspected: ContainerInspectInfo, readable: (name: st
   };
 }
 
+/** The text before and after the first separator; a text without one has nothing after it. */
+function splitOnce(text: string, separator: string): readonly [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
 function healthOf(status: string | undefined): Container["health"] {
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
 }
 
 type Bindings = Readonly<Record<string, readonly { HostIp: string; HostPort: string }[] | null>>;
+
+function firstOf(listed: Bindings[string] | undefined): Pick<ContainerPort, "first"> {
+  if (listed === undefined) return {};
+  const port = Number(listed?.[0]?.HostPort);
+  return { first: port > 0 ? { address: listed?.[0]?.HostIp ?? "", port } : null };
+}
 
 function portsOf(exposed: Readonly<Record<string, unknown>>, published: Bindings): readonly ContainerPort[] {
   const names = new Set([...Object.keys(exposed), ...Object.keys(published)]);
@@ -94,7 +119,9 @@ function portsOf(exposed: Readonly<Record<string, unknown>>, published: Bindings
             a.port - b.port ||
             compare(a.address, b.address),
         );
-      return [{ port: Number(match[1]), protocol: match[2] as Protocol, bindings }];
+      return [
+        { port: Number(match[1]), protocol: match[2] as Protocol, bindings, ...firstOf(published[name]) },
+      ];
     })
     .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol));
 }

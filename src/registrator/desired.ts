@@ -4,9 +4,12 @@ import type { AddressPolicy } from "./address.ts";
 import { compatOutcome } from "./compat.ts";
 import type { Container } from "./container.ts";
 import type { Engine } from "./docker.ts";
+import { own } from "./names.ts";
 import { nativeOutcome } from "./native.ts";
+import { networkedBy } from "./networked.ts";
 import type { Circumstances, Outcome, Reasoned, Remark } from "./outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
+import { shown } from "./shown.ts";
 
 /** What the backend should hold for one Docker. */
 export interface Desired {
@@ -24,43 +27,62 @@ export function desired(
   settings: RegistratorSettings,
   hostAddress: AddressPolicy["hostAddress"],
 ): Desired {
+  const outcomes = [...outcomesOf(engine, settings, hostAddress).values()];
+  const instances = outcomes.flatMap(({ registered }) => registered.map(({ instance }) => instance));
+  return {
+    instances: instances.sort((a, b) => compare(a.id, b.id)),
+    remarks: outcomes.flatMap(({ remarks }) => remarks),
+  };
+}
+
+/** The outcome for each selected container, by its id. No instance id stands in two of them. */
+export function outcomesOf(
+  engine: Engine,
+  settings: RegistratorSettings,
+  hostAddress: AddressPolicy["hostAddress"],
+): ReadonlyMap<string, Outcome> {
   const node = settings.node ?? engine.hostname;
   const owner = ownerText({ node, engine: engine.id, run: "" });
-  const byId = new Map<string, Reasoned>();
-  const remarks: Remark[] = [];
-
+  const holders = new Map<string, Container>();
+  const outcomes = new Map<string, Outcome>();
   for (const container of engine.containers.values()) {
-    if (!isSelected(container, settings.select)) continue;
+    if (whyNotSelected(container, settings.select) !== undefined) continue;
     const networked = networkedBy(container, engine.containers);
     const outcome = outcomeOf(container, { settings, hostAddress, node, owner, networked });
-    remarks.push(...outcome.remarks);
-    for (const reasoned of outcome.registered) {
-      const { id } = reasoned.instance;
-      const holder = byId.get(id)?.instance;
-      if (holder) {
-        remarks.push({
-          kind: "mistake",
-          container: container.name,
-          reason: `id ${id} is taken by container ${holder.container?.name}; the later one is not registered`,
-        });
-      } else {
-        byId.set(id, reasoned);
-      }
-    }
+    outcomes.set(container.id, withoutTaken(outcome, container, holders));
   }
-  const instances = [...byId.values()].map(({ instance }) => instance);
-  return { instances: instances.sort((a, b) => compare(a.id, b.id)), remarks };
+  return outcomes;
 }
 
-function isSelected({ labels }: Container, select: RegistratorSettings["select"]): boolean {
-  if (!select) return true;
-  const label = labels[select.label];
-  return label !== undefined && (select.value === undefined || label === select.value);
+/** The outcome without the ids that other containers hold. Those that stay are this container's from now on. */
+function withoutTaken(outcome: Outcome, container: Container, holders: Map<string, Container>): Outcome {
+  const taken: Remark[] = [];
+  const registered = outcome.registered.filter(({ instance: { id }, origins }: Reasoned) => {
+    const holder = holders.get(id);
+    if (holder === undefined) {
+      holders.set(id, container);
+      return true;
+    }
+    const why = `id ${shown(id)} (${origins.id}) is taken by container ${shown(holder.name)}`;
+    const reason = `${why}; the later one is not registered, so give it another id or name`;
+    taken.push({ kind: "mistake", container: container.name, reason });
+    return false;
+  });
+  return taken.length === 0 ? outcome : { registered, remarks: [...outcome.remarks, ...taken] };
 }
 
-function networkedBy(container: Container, containers: Engine["containers"]): Container | undefined {
-  const target = /^container:(.+)$/.exec(container.networkMode)?.[1];
-  return target === undefined ? container : containers.get(target);
+/** Why `--select` leaves a container out; undefined when it does not. */
+export function whyNotSelected(
+  { labels }: Container,
+  select: RegistratorSettings["select"],
+): string | undefined {
+  if (!select) return undefined;
+  const { label, value } = select;
+  const option = `--select ${shown(label)}${value === undefined ? "" : `=${shown(value)}`}`;
+  const found = own(labels, label);
+  if (found === undefined) return `${option}: the container has no such label`;
+  if (value === undefined || found === value) return undefined;
+  return `${option}: the container's label is ${shown(found)}`;
 }
 
 /** The latest outcome for each container: most containers are the same as at the last call. */

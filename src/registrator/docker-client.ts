@@ -3,7 +3,7 @@ import { join } from "node:path";
 import Docker, { type ContainerInfo } from "dockerode";
 import { before, deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
-import { type Container, isRunning, toContainer } from "./container.ts";
+import { type Container, exitCodeOf, isRunning, toContainer } from "./container.ts";
 
 /** The newest API version that this code was written for; an older daemon's own is used instead. */
 const newestApi = "1.51";
@@ -20,18 +20,34 @@ export interface DockerClient {
   readonly apiVersion: string;
   /** Unix seconds on the daemon's clock when it was asked. */
   readonly now: number;
-  list(signal: AbortSignal): Promise<readonly ContainerInfo[]>;
+  /** The containers that run; with `ended`, those that do not as well. */
+  list(ended: boolean, signal: AbortSignal): Promise<readonly Listed[]>;
   /**
-   * Undefined when no such container runs. Rejects with an UnreadError when Docker does not answer in time, or
-   * not sensibly, about this container.
+   * Undefined when there is no such container. Rejects with an UnreadError when Docker does not answer in time,
+   * or not sensibly, about this container.
    */
   inspect(
     id: string,
     readable: (name: string) => boolean,
     signal: AbortSignal,
-  ): Promise<Container | undefined>;
+  ): Promise<Inspected | undefined>;
   /** Container and network events since the given Unix seconds, then live; one parsed event at a time. */
   events(since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
+}
+
+/** A line of the list of containers, as Docker writes it. */
+export type Listed = Pick<ContainerInfo, "Id" | "Names" | "State" | "Status" | "Ports"> & {
+  readonly NetworkSettings?: {
+    readonly Networks?: Readonly<Record<string, { readonly IPAddress?: string }>>;
+  };
+};
+
+/** What Docker says of one container. */
+export interface Inspected {
+  readonly container: Container;
+  /** Of its last process; undefined while one lives, or when none ever did. */
+  readonly exitCode: number | undefined;
+  readonly running: boolean;
 }
 
 /** Docker answers, but cannot describe this one container. */
@@ -79,8 +95,10 @@ export async function connectDocker(
     hostname,
     apiVersion,
     now: time === undefined ? 0 : Date.parse(time) / 1000,
-    async list(outer) {
-      const entries: unknown = await call(url, outer, (options) => docker.listContainers(options));
+    async list(ended, outer) {
+      const entries: unknown = await call(url, outer, (options) =>
+        docker.listContainers(ended ? { ...options, all: true } : options),
+      );
       // An empty body, say of a proxy, is not an empty list.
       if (Array.isArray(entries)) return entries;
       throw new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url}: what it lists is not a list`);
@@ -90,7 +108,8 @@ export async function connectDocker(
         const inspected = await call(url, outer, (options) =>
           docker.getContainer(id).inspect(options as object),
         );
-        return isRunning(inspected) ? toContainer(inspected, readable) : undefined;
+        const container = toContainer(inspected, readable);
+        return { container, exitCode: exitCodeOf(inspected), running: isRunning(inspected) };
       } catch (error) {
         const status = statusOf(error);
         if (status === 404) return undefined;

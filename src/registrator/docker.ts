@@ -1,12 +1,13 @@
 import { constants } from "node:os";
-import type { ContainerInfo } from "dockerode";
 import { after, backoff, monotonic, pause } from "../clock.ts";
 import { coded } from "../errors.ts";
-import { compare } from "../instance.ts";
 import { createCell, type Source } from "../source.ts";
 import type { Container } from "./container.ts";
-import { connectDocker, type DockerEvent, UnreadError } from "./docker-client.ts";
+import { createCrashes } from "./crashes.ts";
+import { connectDocker, type DockerEvent, type Inspected, UnreadError } from "./docker-client.ts";
+import { agrees, inOrder, isUp, listedExitCode } from "./docker-list.ts";
 import { createKeyed } from "./keyed.ts";
+import { isStopSignal } from "./stop-signal.ts";
 
 /** What runs on one Docker: its running containers by id, oldest first. */
 export interface Engine {
@@ -20,6 +21,13 @@ export interface Engine {
    * them, if anything, is their last good description.
    */
   readonly unread: ReadonlyMap<string, string>;
+  /**
+   * Containers that are known not to run: whether their records stay. One that is neither here nor in any other
+   * map is unknown, since those that ended before are looked at only when `recall` names them.
+   */
+  readonly ended: ReadonlyMap<string, boolean>;
+  /** Containers in a crash loop, running at present or not, which do not count as running for now. */
+  readonly crashing: ReadonlyMap<string, Container>;
 }
 
 /** How Docker is observed. */
@@ -32,37 +40,87 @@ export interface DockerOptions {
   readable(name: string): boolean;
   /** ms after which a container that survived its stop signal counts as not stopping any more. */
   stoppingFor(container: Container): number;
+  /** Whether the records of a container stay that ended with this exit code. */
+  keeps(container: Pick<Container, "labels" | "env">, exitCode: number): boolean;
+  /** How the daemon is reached; by its URL when absent. */
+  readonly connect?: typeof connectDocker;
+}
+
+/** A Docker that is observed. */
+export interface DockerSource extends Source<Engine> {
+  /**
+   * Tells of which containers somebody holds records from an earlier time, and whether those say `draining`.
+   * Containers that do not run are looked at, once. A drain that began before the events that Docker still
+   * knows goes on; that is published before this returns.
+   */
+  recall(records: Iterable<{ readonly id: string; readonly draining: boolean }>): void;
 }
 
 /** Inspects in flight at once. */
 const parallel = 16;
-/** Seconds of events that are read back at the first connect, for the stop signals among them. */
+/** Seconds: what happened longer before the first connect shows in the first list. */
 const readBack = 60;
 /** ms, the longest wait between two tries to connect: a Docker that is back is noticed within two seconds. */
 const retryCap = 1500;
+/** Containers that are remembered as gone: any other is looked at again if somebody holds a record of it. */
+const rememberedGone = 1000;
 
 /**
  * Watches one Docker for ever. Each connection subscribes first and lists second, then re-reads just the
  * containers that an event touched; a broken or silent connection keeps the last value, with a problem.
  */
-export function observeDocker(options: DockerOptions): Source<Engine> {
+export function observeDocker(options: DockerOptions): DockerSource {
+  const { connect = connectDocker } = options;
   const cell = createCell<Engine>();
   const closing = new AbortController();
   /** When each signal last reached each container, on the monotonic clock. */
   const signalled = new Map<string, Map<number, number>>();
+  /** Containers that do not run, the latest last. */
+  const ended = new Map<string, { readonly kept: boolean; readonly exitCode: number | undefined }>();
+  /** When the process of each container was started: as Docker says, and on the monotonic clock. */
+  const runs = new Map<string, { readonly started: string | undefined; readonly at: number }>();
+  const crashes = createCrashes();
+  const crashing = new Map<string, Container>();
+  /** Containers that `recall` has named and that have not been looked at yet. */
+  const asked = new Set<string>();
+  /** Since when all events are known: Unix seconds on the daemon's clock, and the monotonic clock. */
+  let history: { readonly time: number; readonly at: number } | undefined;
+  let engineId: string | undefined;
   let lastEvent: number | undefined;
   let relist = () => {};
+  let recall: DockerSource["recall"] = (records) => {
+    for (const { id } of records) asked.add(id);
+  };
+  const later = recall;
+
+  const setEnded = (id: string, kept: boolean, exitCode?: number) => {
+    ended.delete(id);
+    ended.set(id, { kept, exitCode });
+    if (ended.size <= rememberedGone) return;
+    const oldest = [...ended].find(([, { kept }]) => !kept);
+    if (oldest) ended.delete(oldest[0]);
+  };
+  const forgetAll = () => {
+    for (const memory of [signalled, ended, runs, crashing, asked]) memory.clear();
+    history = undefined;
+    lastEvent = undefined;
+  };
 
   /** One connection, until it breaks. */
   const session = async (ending: AbortController) => {
     const { signal } = ending;
-    const client = await connectDocker(options.url, options.env, signal);
-    const events = await client.events(lastEvent ?? client.now - readBack, signal);
+    const client = await connect(options.url, options.env, signal);
     const { engine: id, hostname, apiVersion } = client;
+    if (engineId !== id) forgetAll();
+    engineId = id;
+    // At first everything that Docker still knows, which is the last 256 events of all kinds.
+    const events = await client.events(lastEvent ?? 1, signal);
+    // What is told of an abort below would come too late for one that came meanwhile.
+    signal.throwIfAborted();
     const before = cell.current();
     const known = new Map(before.known && before.value.id === id ? before.value.containers : []);
     const unread = new Map<string, string>();
-    const expiries = new Map<string, () => void>();
+    const timers = new Map<string, () => void>();
     /** Containers that ended after their latest read began. */
     const endedSince = new Set<string>();
     let listed = false;
@@ -71,33 +129,36 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
       if (!listed || signal.aborted) return;
       const now = cell.current();
       const previous = now.known ? now.value : undefined;
-      const next = {
+      const next: Engine = {
         id,
         hostname,
         apiVersion,
         containers: inOrder(known, previous?.containers),
-        unread,
+        unread: shared(unread, previous?.unread),
+        ended: shared(new Map([...ended].map(([id, { kept }]) => [id, kept])), previous?.ended),
+        crashing: shared(crashing, previous?.crashing),
       };
       const same =
-        previous?.id === id &&
-        previous.hostname === hostname &&
-        previous.apiVersion === apiVersion &&
-        previous.containers === next.containers &&
-        JSON.stringify([...previous.unread]) === JSON.stringify([...unread]);
-      cell.set(same ? previous : { ...next, unread: new Map(unread) });
+        previous && (Object.keys(next) as (keyof Engine)[]).every((key) => previous[key] === next[key]);
+      cell.set(same ? previous : next);
+    };
+    /** Reads the container again after `ms`, unless another time is set meanwhile. */
+    const readIn = (id: string, ms: number) => {
+      timers.get(id)?.();
+      timers.delete(id);
+      if (ms < Number.POSITIVE_INFINITY)
+        timers.set(
+          id,
+          after(ms, () => void guard(touch(id))),
+        );
     };
     /** The container with `stopping` as the signals that it got say. Read again when that is over. */
     const mark = (container: Container): Container => {
-      expiries.get(container.id)?.();
       const stops = [...(signalled.get(container.id) ?? [])].flatMap(([number, at]) =>
         isStopSignal(number, container.stopSignal) ? at : [],
       );
       const left = Math.max(...stops) + options.stoppingFor(container) - monotonic();
-      if (left > 0)
-        expiries.set(
-          container.id,
-          after(left, () => void guard(touch(container.id))),
-        );
+      readIn(container.id, left > 0 ? left : Number.POSITIVE_INFINITY);
       return { ...container, stopping: left > 0 };
     };
     const remember = (container: Container) => {
@@ -105,75 +166,171 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
       const same = before && JSON.stringify(before) === JSON.stringify(container);
       known.set(container.id, same ? before : container);
     };
+    const onRunning = (container: Container) => {
+      const { id, started } = container;
+      const run = runs.get(id);
+      const at = run && (run.started ?? started) === started ? run.at : monotonic();
+      runs.set(id, { started, at });
+      const left = at + crashes.hold(id) - monotonic();
+      if (left > 0) {
+        known.delete(id);
+        crashing.set(id, container);
+        readIn(id, left);
+      } else {
+        ended.delete(id);
+        crashing.delete(id);
+        remember(mark(container));
+      }
+    };
+    const onEnded = (id: string, inspected: Inspected | undefined) => {
+      known.delete(id);
+      signalled.delete(id);
+      runs.delete(id);
+      readIn(id, Number.POSITIVE_INFINITY);
+      if (!inspected) {
+        crashes.forget(id);
+        crashing.delete(id);
+      }
+      const exitCode = inspected?.exitCode;
+      const kept = inspected && exitCode !== undefined && options.keeps(inspected.container, exitCode);
+      setEnded(id, kept ?? false, exitCode);
+    };
     const read = async (id: string) => {
       endedSince.delete(id);
       try {
-        const container = await client.inspect(id, options.readable, signal);
+        const inspected = await client.inspect(id, options.readable, signal);
         // What Docker tells may be older than the end; the read that the end asked for comes next.
         if (endedSince.has(id)) return;
-        if (container) remember(mark(container));
-        else {
-          known.delete(id);
-          signalled.delete(id);
-          expiries.get(id)?.();
-          expiries.delete(id);
-        }
         unread.delete(id);
+        if (inspected?.running) onRunning(inspected.container);
+        else onEnded(id, inspected);
       } catch (error) {
         // Docker may hang or fail over one container for as long as it runs: the others must not wait for it.
         if (signal.aborted || !(error instanceof UnreadError)) throw error;
-        unread.set(id, error.message);
+        // Its end was told of, and needs no description.
+        if (!ended.has(id)) unread.set(id, error.message);
       }
+      asked.delete(id);
       publish();
     };
     const reads = createKeyed(parallel, read);
     const touch = reads.run;
     const list = async () => {
-      const running = new Map((await client.list(signal)).map((entry) => [entry.Id, entry]));
-      const due = [...running.values()].filter((entry) => {
+      const endedBefore = new Map(ended);
+      const kept = [...ended].filter(([, { kept }]) => kept);
+      const entries = new Map((await client.list(kept.length > 0, signal)).map((entry) => [entry.Id, entry]));
+      const running = [...entries.values()].filter(isUp);
+      const isRunning = (id: string) => {
+        const entry = entries.get(id);
+        return entry !== undefined && isUp(entry);
+      };
+      for (const { Id: id } of running) if (endedBefore.has(id)) hasStarted(id);
+      const due = running.filter((entry) => {
         const container = known.get(entry.Id);
         return !listed || !container || unread.has(entry.Id) || !agrees(container, entry);
       });
       // A container ends when Docker says so of itself: that a list lacks it is no proof.
-      const missing = [...known.keys(), ...signalled.keys(), ...unread.keys()].filter(
-        (id) => !running.has(id),
-      );
-      await Promise.all([...due.map((entry) => entry.Id), ...missing].map(touch));
+      const missing = [known, signalled, unread, crashing, asked]
+        .flatMap((memory) => [...memory.keys()])
+        .filter((id) => !isRunning(id));
+      const changed = kept.flatMap(([id, { exitCode }]) => {
+        const entry = entries.get(id);
+        return isRunning(id) || (entry && listedExitCode(entry) === exitCode) ? [] : id;
+      });
+      await Promise.all([...due.map((entry) => entry.Id), ...missing, ...changed].map(touch));
       listed = true;
       publish();
     };
+    /** What is remembered of its end holds no more, unless it is in a crash loop and has to prove itself. */
+    const hasStarted = (id: string) => {
+      if (crashes.hold(id) === 0) ended.delete(id);
+    };
+    const onKill = (id: string, { time, attributes }: DockerEvent, age: number) => {
+      const container = known.get(id);
+      // One that comes late may be of an earlier life.
+      if (container && time * 1000 < Date.parse(container.started)) return;
+      const number = Number(attributes.signal);
+      const signals = signalled.get(id) ?? new Map<number, number>();
+      signalled.set(id, signals.set(number, monotonic() - age));
+      if (!container) return;
+      // Published without asking Docker again: the signal itself is the news, and it is urgent.
+      remember(mark(container));
+      publish();
+    };
+    const onDie = (id: string, { time, attributes }: DockerEvent, age: number) => {
+      const container = known.get(id);
+      const last = container ?? crashing.get(id);
+      const wasUnread = unread.has(id);
+      const stopSignal = last?.stopSignal ?? "SIGTERM";
+      const stopped = [...(signalled.get(id)?.keys() ?? [])].some((number) =>
+        isStopSignal(number, stopSignal),
+      );
+      const exitCode = /^\d+$/.test(attributes.exitCode ?? "") ? Number(attributes.exitCode) : undefined;
+      const at = monotonic() - age;
+      const ran = at - (runs.get(id)?.at ?? at);
+      crashes.ended(id, { time, at, failed: exitCode !== undefined && exitCode !== 0 && !stopped, ran });
+      // What is read back may be of an earlier life.
+      if (container && time * 1000 < Date.parse(container.started)) return;
+      if (crashes.hold(id) === 0) crashing.delete(id);
+      else if (last) crashing.set(id, last);
+      signalled.delete(id);
+      runs.delete(id);
+      endedSince.add(id);
+      known.delete(id);
+      unread.delete(id);
+      readIn(id, Number.POSITIVE_INFINITY);
+      // Docker describes it only when it is torn down, and one that was unread maybe never: its event carries
+      // the labels as attributes.
+      if (exitCode !== undefined && (last || wasUnread)) {
+        setEnded(id, options.keeps(last ?? { labels: attributes, env: {} }, exitCode), exitCode);
+      }
+      publish();
+    };
     const onEvent = (event: DockerEvent) => {
-      lastEvent = event.time;
+      const { action, attributes, time } = event;
+      lastEvent = time;
+      // Only what is read back is old, and the daemon's clock may be set at any time after that.
+      const age = listed ? 0 : Math.max(0, client.now - time) * 1000;
+      history ??= { time, at: monotonic() - age };
       const ofNetwork = event.type === "network";
-      const touched = ofNetwork ? event.attributes.container : event.id;
-      if (!touched || event.action.startsWith("exec_") || event.action === "top") return;
+      const touched = ofNetwork ? attributes.container : event.id;
+      if (!touched || action.startsWith("exec_") || action === "top") return;
       // Containers join networks before they start, and leave them after their end.
-      if (ofNetwork && !known.has(touched) && !unread.has(touched) && !reads.busy(touched)) return;
-      if (event.action === "start") signalled.delete(touched);
-      if (event.action === "kill") {
-        // Only what is read back is old, and the daemon's clock may be set at any time after that.
-        const age = listed ? 0 : Math.max(0, client.now - event.time) * 1000;
-        const signals = signalled.get(touched) ?? new Map<number, number>();
-        signalled.set(touched, signals.set(Number(event.attributes.signal), monotonic() - age));
-        // Published without asking Docker again: the signal itself is the news, and it is urgent.
-        const container = known.get(touched);
-        if (container) {
-          remember(mark(container));
-          publish();
-        }
-        return;
+      const isOfInterest = known.has(touched) || unread.has(touched) || reads.busy(touched);
+      if (ofNetwork && (ended.has(touched) || !isOfInterest)) return;
+      if (action === "start") {
+        signalled.delete(touched);
+        runs.set(touched, { started: undefined, at: monotonic() - age });
+        hasStarted(touched);
       }
-      // Docker answers only when it has torn the container down. What is read back may be of an earlier life.
-      if (event.action === "die" && event.time * 1000 >= Date.parse(known.get(touched)?.started ?? "")) {
+      if (action === "kill") return onKill(touched, event, age);
+      if (action === "die") onDie(touched, event, age);
+      if (action === "destroy") {
+        // There will never be more to read.
         endedSince.add(touched);
-        known.delete(touched);
-        publish();
+        unread.delete(touched);
+        onEnded(touched, undefined);
+        return publish();
       }
-      void guard(touch(touched));
+      if (age < readBack * 1000) void guard(touch(touched));
     };
     /** Ends the session when one of its parts fails, so that the next one starts from a full list. */
     const guard = (work: Promise<void>) => work.catch((error: unknown) => ending.abort(error));
 
+    const recallNow: DockerSource["recall"] = (records) => {
+      for (const { id, draining } of records) {
+        const container = known.get(id);
+        if (!container && !crashing.has(id) && !unread.has(id) && !ended.has(id)) {
+          asked.add(id);
+          void guard(touch(id));
+        }
+        if (!container || !draining || !history || signalled.has(id)) continue;
+        if (Date.parse(container.started) / 1000 >= history.time) continue;
+        signalled.set(id, new Map([[constants.signals.SIGKILL, history.at]]));
+        remember(mark(container));
+      }
+      publish();
+    };
     const reading = (async () => {
       for await (const event of events) onEvent(event);
       throw new Error("the event stream ended");
@@ -183,23 +340,26 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
         const wanted = new AbortController();
         relist = () => wanted.abort();
         await list();
+        history ??= { time: client.now, at: monotonic() };
+        recall = recallNow;
         if (!signal.aborted) await pause(options.resync * (0.9 + Math.random() * 0.2), wanted.signal);
       }
     })();
-    const ended = new Promise<never>((_resolve, reject) => {
+    const over = new Promise<never>((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
     try {
-      await Promise.race([reading, relisting, ended]);
+      await Promise.race([reading, relisting, over]);
     } finally {
+      recall = later;
       ending.abort();
       relist();
-      for (const cancel of expiries.values()) cancel();
-      await Promise.allSettled([reading, relisting, ended]);
+      for (const cancel of timers.values()) cancel();
+      await Promise.allSettled([reading, relisting, over]);
     }
   };
 
-  const ended = (async () => {
+  const stopped = (async () => {
     for (let attempt = 0; !closing.signal.aborted; attempt += 1) {
       const began = monotonic();
       const ending = new AbortController();
@@ -224,62 +384,19 @@ export function observeDocker(options: DockerOptions): Source<Engine> {
     current: cell.current,
     subscribe: cell.subscribe,
     refresh: () => relist(),
+    recall: (records) => recall(records),
     async close() {
       closing.abort();
-      await ended;
+      await stopped;
     },
   };
 }
 
-/** True when the list, which costs one call for all, shows nothing that the known container does not. */
-function agrees(container: Container, entry: ContainerInfo): boolean {
-  const health = /\((?:health: )?(starting|healthy|unhealthy)\)/.exec(entry.Status)?.[1] ?? "none";
-  const networks = Object.entries(entry.NetworkSettings?.Networks ?? {});
-  return (
-    entry.Names.includes(`/${container.name}`) &&
-    (entry.State === "paused") === container.paused &&
-    entry.State !== "restarting" &&
-    health === container.health &&
-    samePorts(container, entry) &&
-    networks.length === container.networks.length &&
-    container.networks.every((network) =>
-      networks.some(([name, end]) => name === network.name && (end.IPAddress ?? "") === network.ipv4),
-    )
-  );
-}
-
-/** A restart gives new host ports and may leave all else as it was. */
-function samePorts(container: Container, entry: ContainerInfo): boolean {
-  const before = container.ports.flatMap(({ port, protocol, bindings }) =>
-    bindings.map((binding) => `${binding.address} ${binding.port} ${port}/${protocol}`),
-  );
-  const now = (entry.Ports ?? []).flatMap(({ IP, PublicPort, PrivatePort, Type }) =>
-    PublicPort ? `${IP} ${PublicPort} ${PrivatePort}/${Type}` : [],
-  );
-  return JSON.stringify(before.sort()) === JSON.stringify(now.sort());
-}
-
-/** Oldest first. The very map of before when it holds the same containers. */
-function inOrder(
-  known: ReadonlyMap<string, Container>,
-  previous: ReadonlyMap<string, Container> | undefined,
-): ReadonlyMap<string, Container> {
-  const entries = [...known];
-  const same = previous?.size === entries.length && entries.every(([id, c]) => previous.get(id) === c);
-  if (previous && same) return previous;
-  entries.sort(([idA, a], [idB, b]) => compare(a.created, b.created) || compare(idA, idB));
-  return new Map(entries);
-}
-
-/** True when `number` is the container's stop signal, or one that nothing survives. */
-function isStopSignal(number: number, stopSignal: string): boolean {
-  return number === constants.signals.SIGKILL || number === signalNumber(stopSignal);
-}
-
-/** Of a name as Docker takes it: with or without SIG, in any case, real-time ones relative to either end. */
-function signalNumber(text: string): number {
-  const name = text.toUpperCase().replace(/^(?!SIG)/, "SIG");
-  const realTime = /^SIGRTM(IN|AX)(?:[+-](\d+))?$/.exec(name);
-  if (realTime) return realTime[1] === "IN" ? 34 + Number(realTime[2] ?? 0) : 64 - Number(realTime[2] ?? 0);
-  return (constants.signals as Readonly<Record<string, number>>)[name] ?? Number(text);
+/** The map of before when it holds the same, else a copy that does not change any more. */
+function shared<T>(
+  map: ReadonlyMap<string, T>,
+  previous: ReadonlyMap<string, T> | undefined,
+): ReadonlyMap<string, T> {
+  const same = previous?.size === map.size && [...map].every(([key, value]) => previous.get(key) === value);
+  return previous && same ? previous : new Map(map);
 }

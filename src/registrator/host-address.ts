@@ -1,47 +1,40 @@
-import { readFileSync } from "node:fs";
-import { BlockList, isIP } from "node:net";
-import { networkInterfaces } from "node:os";
+import { BlockList } from "node:net";
 import { PortolanError } from "../errors.ts";
-import type { AddressPolicy } from "./address.ts";
+import { type AddressPolicy, unusable } from "./address.ts";
 import type { Engine } from "./docker.ts";
+import { type HostNetwork, readHostNetwork } from "./host-network.ts";
+import { readIp } from "./ip.ts";
+
+/** What the host's address depends on besides `--ip`. */
+export interface HostContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly engine: Pick<Engine, "containers" | "hostname">;
+  /** Docker's URL. */
+  readonly docker: string;
+  /** Read anew each time, since addresses change. */
+  readonly network?: () => HostNetwork;
+}
 
 /**
  * The host's address as `--ip` says: an address, `interface:NAME`, `cidr:NET` or `env:VAR`; without it the
- * address of the interface that holds the default route. Read anew each time, since addresses change.
- * Throws USAGE for a rule that cannot be understood.
+ * address of the interface that holds the default route. Throws USAGE for a rule that cannot be understood.
  */
-export function hostAddress(
-  rule: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-  engine: Engine,
-): AddressPolicy["hostAddress"] {
-  if (rule === undefined) {
-    const name = defaultInterface();
-    const address = name === undefined ? undefined : addressOf(name);
-    if (address === undefined)
-      return { unknown: "this host has no default route; give its address with --ip" };
-    // Inside a bridged container the default route leads to the bridge, not to where others come from.
-    const inside = [...engine.containers.values()].some(({ networks }) =>
-      networks.some(({ ipv4, ipv6 }) => ipv4 === address || ipv6 === address),
-    );
-    if (!inside) return address;
-    return {
-      unknown: `${address} is the address of a container, not of the host: run with --network host, or give the host's address with --ip`,
-    };
-  }
-  if (isIP(rule) !== 0) return rule;
-  const [kind, value = ""] = [rule.slice(0, rule.indexOf(":")), rule.slice(rule.indexOf(":") + 1)];
+export function hostAddress(rule: string | undefined, context: HostContext): AddressPolicy["hostAddress"] {
+  const { env, network = readHostNetwork } = context;
+  if (rule === undefined) return routedAddress(network(), context);
+  if (readIp(rule)) return usable(rule, `--ip ${rule}`);
+  const [, kind, value = ""] = /^(interface|cidr|env):(.*)$/s.exec(rule) ?? [];
   switch (kind) {
     case "interface":
-      return addressOf(value) ?? { unknown: `--ip ${rule}: no interface ${value} with an address` };
-    case "cidr":
-      return addressIn(value, rule) ?? { unknown: `--ip ${rule}: no interface has an address in ${value}` };
-    case "env": {
-      const address = env[value] ?? "";
-      return isIP(address) !== 0
-        ? address
-        : { unknown: `--ip ${rule}: ${value}="${address}" is not an IP address` };
+      return (
+        addressOf(network(), value) ?? { unknown: `--ip ${rule}: no interface ${value} with an address` }
+      );
+    case "cidr": {
+      const found = addressIn(network(), value, rule);
+      return found ?? { unknown: `--ip ${rule}: no interface has an address in ${value}` };
     }
+    case "env":
+      return usable(env[value] ?? "", `--ip ${rule}: ${value}`);
     default:
       throw new PortolanError(
         "USAGE",
@@ -50,46 +43,82 @@ export function hostAddress(
   }
 }
 
-/** IPv4 first; never a link-local address, which other hosts cannot use. */
-function addressOf(name: string): string | undefined {
-  const found = (networkInterfaces()[name] ?? []).filter(
-    ({ address }) => !/^(169\.254\.|fe80:)/i.test(address),
-  );
-  return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address;
+/** An address that somebody wrote, in its usual form. Who writes a loopback one wants it. */
+function usable(written: string, from: string): AddressPolicy["hostAddress"] {
+  const text = written.trim();
+  const why = unusable(text, true);
+  return why === undefined ? (readIp(text)?.text ?? text) : { unknown: `${from}: ${why}` };
 }
 
-function addressIn(net: string, rule: string): string | undefined {
-  const [address = "", bits = ""] = net.split("/");
-  const version = isIP(address);
-  if (version === 0 || !/^\d+$/.test(bits) || Number(bits) > (version === 4 ? 32 : 128)) {
+/** The address of the default route, unless it is not that of Docker's host. */
+function routedAddress(network: HostNetwork, { docker, engine }: HostContext): AddressPolicy["hostAddress"] {
+  if (isElsewhere(docker, engine, network)) {
+    return {
+      unknown: `the Docker at ${docker} runs on ${engine.hostname}, another host, whose address is not known here; give it with --ip, or run on that host`,
+    };
+  }
+  const addresses = network.defaultRoutes.map((name) => addressOf(network, name));
+  const address = addresses.find((found) => found !== undefined);
+  if (address === undefined) return { unknown: "this host has no default route; give its address with --ip" };
+  // Inside a bridged container the default route leads to the bridge, not to where others come from.
+  const inside = [...engine.containers.values()].some(({ networks }) =>
+    networks.some(({ ipv4, ipv6 }) => ipv4 === address || ipv6 === address),
+  );
+  if (!inside) return address;
+  return {
+    unknown: `${address} is the address of a container, not of the host: run with --network host, or give the host's address with --ip`,
+  };
+}
+
+/**
+ * True when Docker's URL leads to another host. A proxy in front of this host's Docker may have any address,
+ * but the daemon behind it has this host's name.
+ */
+function isElsewhere(docker: string, engine: HostContext["engine"], network: HostNetwork): boolean {
+  const [, authority = ""] = /^(?:tcp|https?):\/\/([^/]+)/.exec(docker) ?? [];
+  if (authority === "" || engine.hostname === network.hostname) return false;
+  const host = authority.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  const ip = readIp(host);
+  if (ip === undefined) return host !== "localhost" && host !== network.hostname;
+  const own = [...network.interfaces.values()].flat();
+  return ip.kind !== "loopback" && !own.some((address) => readIp(address)?.text === ip.text);
+}
+
+/** IPv4 first; never a link-local address, which other hosts cannot use. */
+function addressOf({ interfaces }: HostNetwork, name: string): string | undefined {
+  const found = (interfaces.get(name) ?? []).filter((address) => readIp(address)?.kind !== "link-local");
+  return found.find((address) => readIp(address)?.version === 4) ?? found[0];
+}
+
+/** On the default route's interface if it has one there, else on the first by name, on Docker's own ones last. */
+function addressIn(network: HostNetwork, net: string, rule: string): string | undefined {
+  const [start = "", bits = "", ...more] = net.split("/");
+  const ip = readIp(start);
+  const most = ip?.version === 4 ? 32 : 128;
+  if (!ip || more.length > 0 || !/^\d+$/.test(bits) || Number(bits) > most) {
     throw new PortolanError("USAGE", `--ip ${rule}: "${net}" is not a network; write e.g. cidr:10.0.0.0/8`);
   }
   const list = new BlockList();
-  list.addSubnet(address, Number(bits), version === 4 ? "ipv4" : "ipv6");
-  return Object.entries(networkInterfaces())
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([, entries]) => entries ?? [])
-    .find((entry) => list.check(entry.address, entry.family === "IPv4" ? "ipv4" : "ipv6"))?.address;
+  list.addSubnet(ip.text, Number(bits), ip.version === 4 ? "ipv4" : "ipv6");
+  const { defaultRoutes, interfaces } = network;
+  const rank = (name: string) =>
+    defaultRoutes.includes(name)
+      ? defaultRoutes.indexOf(name) - defaultRoutes.length
+      : isDockers(name)
+        ? 1
+        : 0;
+  return [...interfaces]
+    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .flatMap(([, addresses]) => addresses)
+    .find((address) => {
+      const own = readIp(address);
+      // Without its zone nobody can use a link-local IPv6 address.
+      if (!own || (own.version === 6 && own.kind === "link-local")) return false;
+      return list.check(address, own.version === 4 ? "ipv4" : "ipv6");
+    });
 }
 
-/** The interface of the IPv4 default route, else of the IPv6 one, with the lowest metric. */
-function defaultInterface(): string | undefined {
-  const v4 = table("/proc/net/route")
-    .filter((row) => row[1] === "00000000" && row[7] === "00000000")
-    .sort((a, b) => Number(a[6]) - Number(b[6]));
-  if (v4[0]?.[0] !== undefined) return v4[0][0];
-  return table("/proc/net/ipv6_route").find(
-    (row) => /^0{32}$/.test(row[0] ?? "") && row[1] === "00" && row[9] !== "lo",
-  )?.[9];
-}
-
-function table(path: string): string[][] {
-  try {
-    return readFileSync(path, "utf8")
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => line.trim().split(/\s+/));
-  } catch {
-    return [];
-  }
+/** Bridges and ends of cables that Docker makes: their addresses are for its containers. */
+function isDockers(name: string): boolean {
+  return /^(docker|br-[0-9a-f]{12}$|veth)/.test(name);
 }

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { Backend, Owner } from "../backends/backend.ts";
+import type { Backend } from "../backends/backend.ts";
+import { pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Log } from "../log.ts";
-import { desired } from "./desired.ts";
-import { type Engine, observeDocker } from "./docker.ts";
-import { hostAddress } from "./host-address.ts";
-import { readLabels } from "./labels.ts";
-import { reconcile, type Wish } from "./reconcile.ts";
+import type { DockerOptions } from "./docker.ts";
+import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
 import type { RegistratorSettings } from "./settings.ts";
+import { watchDocker } from "./watch.ts";
+import { createWishes } from "./wishes.ts";
 
 /** What a registrator is made of. */
 export interface RegistratorOptions {
@@ -18,6 +18,10 @@ export interface RegistratorOptions {
   readonly settings: RegistratorSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** How Docker is reached; by its URL when absent. */
+  readonly connect?: DockerOptions["connect"];
+  /** Told that the end will take this much longer, in ms, than the process is otherwise given for it. */
+  linger?(ms: number): void;
 }
 
 /** Keeps the backends equal to what runs on one Docker. Closes neither the backends nor the log. */
@@ -26,45 +30,20 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   const run = randomUUID();
   const report = createReporter(log);
 
-  const docker = observeDocker({
-    url: options.docker,
-    env,
-    resync: settings.resync,
-    readable: (name) => name.startsWith(settings.labelPrefix),
-    stoppingFor: (container) => {
-      const drain = readLabels(container, undefined, settings.labelPrefix).get("drain")?.value ?? "";
-      const seconds = /^(\d+)(ms|s|m)?$/.exec(drain);
-      const scale = { ms: 1, s: 1000, m: 60_000 }[seconds?.[2] ?? "s"] ?? 1000;
-      return Math.max(Number(seconds?.[1] ?? 0) * scale, container.stopTimeoutSeconds * 1000, 60_000);
-    },
-  });
+  const docker = watchDocker(options.docker, settings, options);
 
-  let last: { engine: Engine; address: string; wish: Wish } | undefined;
-  let lastAddress: string | undefined;
-  /** What the backends should hold now. Computed once per change of Docker or of the host's address. */
-  const wish = (): Wish | undefined => {
-    const observed = docker.current();
-    if (!observed.known) return undefined;
-    const engine = observed.value;
-    const address = hostAddress(settings.ip, env, engine);
-    report.hostAddress(address);
-    // An address that is not known at present is no reason to remove what is registered under the one before.
-    if (typeof address === "string") lastAddress = address;
-    const usable = lastAddress ?? address;
-    if (typeof usable !== "string" && !settings.internal) return undefined;
-    const key = JSON.stringify(usable);
-    if (last?.engine === engine && last.address === key) return last.wish;
-    const { instances, remarks } = desired(engine, settings, usable);
-    report.remarks(remarks);
-    const owner: Owner = { node: settings.node ?? engine.hostname, engine: engine.id, run };
-    last = { engine, address: key, wish: { owner, instances, unread: engine.unread } };
-    return last.wish;
-  };
+  const wishes = createWishes({ source: docker, docker: options.docker, settings, env, run, report });
+  const leaving = new AbortController();
 
   const reconcilers = options.backends.map((backend) =>
     reconcile({
       backend,
-      wish,
+      wish: wishes.current,
+      recall: wishes.recall,
+      lease: {
+        ...(settings.adopt && { adopt: wishes.isUpstream }),
+        allowCheckScripts: settings.allowCheckScripts,
+      },
       ttlSeconds: settings.ttlSeconds,
       resync: settings.resync,
       log,
@@ -96,11 +75,25 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   };
   const readiness = createReadiness(notReady);
 
+  /** Shows everything as draining for as long as the containers ask for. Beats go on meanwhile. */
+  const drain = async () => {
+    const ms = wishes.drain();
+    for (const reconciler of reconcilers) reconciler.nudge();
+    if (ms === 0 || leaving.signal.aborted) return;
+    log.info(
+      { seconds: ms / 1000 },
+      "everything drains before it is deregistered; a second signal ends that",
+    );
+    options.linger?.(ms);
+    await pause(ms, leaving.signal);
+  };
+
   return {
     notReady,
     status() {
       const observed = docker.current();
       const engine = observed.known ? observed.value : undefined;
+      const wish = wishes.current();
       return {
         docker: {
           url: options.docker,
@@ -108,8 +101,8 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
           apiVersion: engine?.apiVersion,
           problem: observed.problem?.error.message,
         },
-        node: last?.wish.owner.node,
-        instances: last?.wish.instances ?? [],
+        node: wish?.owner.node,
+        instances: wish?.instances ?? [],
         remarks: report.current(),
         backends: reconcilers.map((reconciler) => reconciler.status()),
       };
@@ -119,7 +112,10 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       docker.refresh();
       for (const reconciler of reconcilers) reconciler.refresh();
     },
-    async stop() {
+    async stop(hurry) {
+      hurry?.addEventListener("abort", () => leaving.abort(), { once: true });
+      if (hurry?.aborted) leaving.abort();
+      if (settings.onExit === "drain") await drain();
       await docker.close();
       await Promise.all(
         reconcilers.map((reconciler) => reconciler.stop(settings.onExit === "keep" ? "keep" : "deregister")),

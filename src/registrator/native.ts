@@ -1,213 +1,308 @@
-import type { Instance, Role, State } from "../instance.ts";
-import { type Endpoint, endpointsOf, isLoopback, unusable } from "./address.ts";
+import type { Instance } from "../instance.ts";
+import { type AddressPolicy, type Place, placesOf } from "./address.ts";
+import {
+  checkLifecycle,
+  checksOf,
+  labelTags,
+  metaOf,
+  roleOf,
+  type Said,
+  stateOf,
+  weightOf,
+} from "./attributes.ts";
 import type { Container, ContainerPort } from "./container.ts";
-import { isTrue, type Labels, readLabels, splitList } from "./labels.ts";
-import type { Circumstances, Outcome, Remark } from "./outcome.ts";
-
-/** Keys with a meaning of their own; every other one becomes meta. */
-const reserved =
-  /^(name|id|tags|ignore|ip|port|network|internal|ports|weight|role|drain|deregister|require_healthy|check_.+)$/;
+import { isTrue, type Labels, readLabels, told } from "./labels.ts";
+import { limits, whyNoName } from "./limits.ts";
+import { defaultNames, givenNames, type Id, idOf, type Names, own, withPort } from "./names.ts";
+import { createNotes, type Notes, portText } from "./notes.ts";
+import type { Circumstances, Origins, Outcome, Reasoned } from "./outcome.ts";
+import { type PhraseContext, phrasedName, phrasedTags } from "./phrases.ts";
+import { portsOf } from "./ports.ts";
+import { shown } from "./shown.ts";
 
 /** Portolan's own rules, which the user's documentation lists: one container's instances. */
 export function nativeOutcome(container: Container, circumstances: Circumstances): Outcome {
-  const remarks: Remark[] = [];
-  const registered = instancesOf(container, { ...circumstances, remarks });
-  return { registered: registered.map((instance) => ({ instance, origins: {} })), remarks };
+  const notes = createNotes(container);
+  const candidates = candidatesOf({ ...circumstances, container, notes });
+  const ports = candidates.map(({ port }) => port);
+  const registered = candidates.flatMap((candidate) =>
+    reasonedOf(candidate, { ...circumstances, container, notes, ports }),
+  );
+  return { registered: withoutDoubles(registered, notes), remarks: notes.remarks };
 }
 
 interface Context extends Circumstances {
-  /** Collects what is worth telling. */
-  readonly remarks: Remark[];
+  readonly container: Container;
+  readonly notes: Notes;
 }
 
 /** A port that will be registered, with everything that is known about it. */
 interface Candidate {
   readonly port: ContainerPort;
   readonly labels: Labels;
-  readonly endpoints: readonly Endpoint[];
+  readonly names: Names;
+  readonly places: readonly Place[];
 }
 
-function instancesOf(container: Container, context: Context): Instance[] {
-  const candidates = candidatesOf(container, context);
-  const several = candidates.length > 1;
-  return candidates.flatMap(({ port, labels, endpoints }) => {
-    const remark = (reason: string) =>
-      context.remarks.push({ kind: "mistake", container: container.name, port: portText(port), reason });
-    const weight = weightOf(labels, remark);
-    const role = roleOf(labels, remark);
-    const tags = [...splitList(labels.get("tags")?.value ?? ""), ...context.settings.tags];
-    const shared = {
-      protocol: port.protocol,
-      tags: [...new Set(role === undefined ? tags : [...tags, role])],
-      meta: metaOf(labels),
-      weight,
-      state: stateOf(container),
-      ...(role !== undefined && { role }),
-      node: context.node,
-      container: { id: container.id, name: container.name, image: container.image },
-      owner: context.owner,
-    };
-    const names = namesOf(container, port, labels, several);
-    const id = idOf(container, port, labels, several, context.node);
-    return names.flatMap((service, nameAt) =>
-      endpoints.map((endpoint, endpointAt) => ({
-        id: id + (nameAt > 0 ? `:${service}` : "") + bindingSuffix(endpoints, endpointAt),
-        service,
-        ...endpoint,
-        ...shared,
-      })),
+function candidatesOf(context: Context): Candidate[] {
+  const { container, notes, settings } = context;
+  const ports = portsOf(context);
+  if (ports.length === 0) {
+    notes.skipped(
+      `it has no port: expose one, or list them in ${settings.labelPrefix}PORTS under host networking`,
     );
-  });
-}
-
-function candidatesOf(container: Container, context: Context): Candidate[] {
-  const { settings } = context;
-  return portsOf(container, context).flatMap((port): Candidate[] => {
+  }
+  return ports.flatMap((port): Candidate[] => {
     const labels = readLabels(container, port, settings.labelPrefix);
-    const skip = (reason: string, kind: Remark["kind"] = "skipped"): Candidate[] => {
-      context.remarks.push({ kind, container: container.name, port: portText(port), reason });
+    const skip = (reason: string): Candidate[] => {
+      notes.skipped(reason, port);
       return [];
     };
+    for (const { unused, used } of labels.doubles) {
+      notes.refused(unused, `the same key as ${told(used)}, which counts; remove one of them`, port);
+    }
     const ignored = labels.get("ignore");
-    if (isTrue(ignored)) return skip(`ignored by ${ignored?.from}`);
-    if (settings.explicit && !labels.get("name")?.value) {
+    if (isTrue(ignored)) return skip(`ignored by ${ignored && told(ignored)}`);
+    const given = givenNames(labels, port, notes);
+    if (settings.explicit && !given) {
       return skip(`--explicit, and the container gives no ${settings.labelPrefix}NAME`);
     }
-    const internal = labels.get("internal");
-    const endpoints = endpointsOf(container, port, {
-      hostAddress: context.hostAddress,
-      internal: internal === undefined ? settings.internal : isTrue(internal),
-      network: labels.get("network")?.value || settings.network,
-    });
-    const address = labels.get("ip");
-    const number = labels.get("port");
-    if ("none" in endpoints && !(address?.value && number?.value)) return skip(endpoints.none);
+    const unwell = whyUnwell(labels, context);
+    if (unwell !== undefined) return skip(unwell);
+    const places = placesFor(labels, port, context);
+    if (places.length === 0) return [];
+    checkLifecycle(labels, port, notes);
+    return [{ port, labels, names: given ?? defaultNames(container), places }];
+  });
+}
 
-    const found = "none" in endpoints ? [{ address: "", port: 0 }] : endpoints;
-    const usable: Endpoint[] = [];
-    for (const endpoint of found) {
-      const given = { address: address?.value || endpoint.address, port: endpoint.port };
-      if (number?.value) {
-        given.port = Number(number.value);
-        if (!/^\d+$/.test(number.value) || given.port < 1 || given.port > 65535) {
-          return skip(`${number.from}=${number.value}: not a port; use a number from 1 to 65535`, "mistake");
-        }
+/** Why a container must not be registered before it is healthy. */
+function whyUnwell(labels: Labels, { container, settings }: Context): string | undefined {
+  const { health } = container;
+  if (health !== "starting" && health !== "unhealthy") return undefined;
+  const label = labels.get("require_healthy");
+  if (label ? !isTrue(label) : !settings.requireHealthy) return undefined;
+  return `it is ${health} by its HEALTHCHECK, and ${label ? told(label) : "--require-healthy"} asks for a healthy one`;
+}
+
+/** Where the port is reached. What stands against it is noted. */
+function placesFor(labels: Labels, port: ContainerPort, context: Context): readonly Place[] {
+  const { container, networked, notes } = context;
+  const number = portLabel(labels, port, notes);
+  if (number === "unusable") return [];
+  if (networked === undefined) {
+    notes.skipped(whyNoNetwork(container), port);
+    return [];
+  }
+  const policy = policyFor(labels, number, context);
+  const { places, refused } = placesOf(networked, port, policy);
+  const isMistake = policy.address !== undefined;
+  for (const reason of refused) notes[isMistake ? "mistake" : "skipped"](reason, port);
+  return places;
+}
+
+function whyNoNetwork({ networkMode }: Container): string {
+  const target = shown(networkMode.replace(/^container:/, "").slice(0, 64));
+  return `it uses the network of container ${target}, which does not run here, or uses its network in turn`;
+}
+
+function portLabel(labels: Labels, port: ContainerPort, notes: Notes): AddressPolicy["port"] | "unusable" {
+  const label = labels.get("port");
+  const text = label?.value.trim() ?? "";
+  if (!label || text === "") return undefined;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 65535) return { number, from: label.from };
+  notes.mistake(`${told(label)}: not a port; use a number from 1 to 65535`, port);
+  return "unusable";
+}
+
+function policyFor(labels: Labels, port: AddressPolicy["port"], context: Context): AddressPolicy {
+  const { settings, hostAddress } = context;
+  const internal = labels.get("internal");
+  const network = labels.get("network");
+  const named =
+    network && network.value.trim() !== "" ? { ...network, value: network.value.trim() } : undefined;
+  const option = settings.network === undefined ? undefined : { value: settings.network, from: "--network" };
+  const wish = isTrue(internal) ? internal?.from : internal ? undefined : named?.from;
+  return {
+    hostAddress,
+    hostAddressFrom: settings.ip === undefined ? "the address of the default route" : `--ip ${settings.ip}`,
+    internal: wish ?? (settings.internal && !internal ? "--internal" : undefined),
+    network: named ?? option,
+    address: addressLabel(labels, context),
+    labelPrefix: settings.labelPrefix,
+    port,
+  };
+}
+
+/** SERVICE_IP, else the label that `--use-ip-from-label` names, without the prefix length of `10.0.0.5/24`. */
+function addressLabel(labels: Labels, { container, settings, notes }: Context): AddressPolicy["address"] {
+  const given = labels.get("ip");
+  const value = given?.value.trim() ?? "";
+  if (given && value !== "") return { value, from: given.from, mayBeLoopback: true };
+  const name = settings.useIpFromLabel;
+  if (name === undefined) return undefined;
+  const text = (own(container.labels, name) ?? "").trim();
+  const from = `label ${shown(name)} (--use-ip-from-label)`;
+  if (text !== "") return { value: text.replace(/\/[^/]*$/s, ""), from, mayBeLoopback: false };
+  notes.mistake(`${from}: the container has no such label, or it is empty; the address is the usual one`);
+  return undefined;
+}
+
+interface Registering extends Context {
+  /** The ports that are registered. */
+  readonly ports: readonly ContainerPort[];
+}
+
+function reasonedOf({ port, labels, names, places }: Candidate, context: Registering): Reasoned[] {
+  const { container, node, owner, notes, ports, settings } = context;
+  const ruled = withPort(names, port, ports.length > 1);
+  const id = idOf(labels, { container, port, node, ports, notes });
+  const weight = weightOf(labels, port, notes);
+  const state = stateOf(container);
+  const role = roleOf(labels, port, notes);
+  const given = labelTags(labels, port, notes);
+  const meta = metaOf(labels, port, notes);
+  const checks = checksOf(labels, port, notes);
+  const origins = attributeOrigins({ weight, state, role, meta, checks });
+
+  const phrase: Omit<PhraseContext, "service"> = {
+    container: { id: container.id, name: container.name },
+    image: container.image,
+    node,
+    port: port.port,
+    protocol: port.protocol,
+    labels: container.labels,
+    env: container.env,
+  };
+  const services = new Map<string, string>();
+  for (const name of ruled.names) {
+    const { value, from } = phrasedName(
+      { value: name, from: ruled.from },
+      settings.name,
+      phrase,
+      port,
+      notes,
+    );
+    if (!services.has(value)) services.set(value, from);
+  }
+  return [...services].flatMap(([service, serviceFrom], nameAt) => {
+    const added = phrasedTags(settings.tags, { ...phrase, service }, port, notes);
+    const tags = allTags([given, added, { value: role ? [role.value] : [], from: "the role" }]);
+    return places.flatMap((place, placeAt): Reasoned[] => {
+      const whole = wholeId(id, { service, nameAt, places, placeAt });
+      const why = whyNoName(service) ?? whyNoName(whole.id);
+      if (why !== undefined) {
+        const what = whyNoName(service) === undefined ? `id ${shown(whole.id)}` : `name ${shown(service)}`;
+        notes.mistake(
+          `the ${what} ${why}; give another one with ${settings.labelPrefix}NAME or ${settings.labelPrefix}ID`,
+          port,
+        );
+        return [];
       }
-      const hostIsLoopback = typeof context.hostAddress === "string" && isLoopback(context.hostAddress);
-      const reason = unusable(given.address, hostIsLoopback || Boolean(address?.value));
-      if (reason !== undefined) {
-        const from = address?.value ? `${address.from}: ` : "";
-        context.remarks.push({
-          kind: address?.value ? "mistake" : "skipped",
-          container: container.name,
+      const instance: Instance = {
+        id: whole.id,
+        service,
+        address: place.address,
+        port: place.port,
+        protocol: port.protocol,
+        tags: tags.value,
+        meta: valuesOf(meta),
+        weight: weight.value,
+        state: state.value,
+        ...(role !== undefined && { role: role.value }),
+        node,
+        container: { id: container.id, name: container.name, image: container.image },
+        owner,
+        ...(checks.size > 0 && { checks: valuesOf(checks) }),
+      };
+      return [
+        {
+          instance,
           port: portText(port),
-          reason: `${from}${reason}`,
-        });
-      } else if (!usable.some((other) => other.address === given.address && other.port === given.port)) {
-        usable.push(given);
-      }
-    }
-    return usable.length === 0 ? [] : [{ port, labels, endpoints: usable }];
+          origins: {
+            service: serviceFrom,
+            id: whole.from,
+            address: place.addressFrom,
+            port: place.portFrom,
+            protocol: `port ${portText(port)} of the container`,
+            tags: tags.from,
+            node: settings.node === undefined ? "Docker's host name" : "--node",
+            ...origins,
+          },
+        },
+      ];
+    });
   });
 }
 
-/** The container's ports; under host networking those that PORTS lists, if it is given. */
-function portsOf(container: Container, context: Context): readonly ContainerPort[] {
-  const listed = readLabels(container, undefined, context.settings.labelPrefix).get("ports");
-  if (!listed?.value || container.networkMode !== "host") return container.ports;
-  return splitList(listed.value).flatMap((item): ContainerPort[] => {
-    const match = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(item);
-    const port = Number(match?.[1]);
-    if (!match || port < 1 || port > 65535) {
-      const reason = `${listed.from}=${listed.value}: "${item}" is not a port; write e.g. 8080,9000/udp`;
-      context.remarks.push({ kind: "mistake", container: container.name, reason });
-      return [];
-    }
-    return [{ port, protocol: (match[2] ?? "tcp") as ContainerPort["protocol"], bindings: [] }];
-  });
+/** How the fields came to be that are the same for all instances of a port. */
+function attributeOrigins(fields: {
+  readonly weight: Said<unknown>;
+  readonly state: Said<unknown>;
+  readonly role: Said<unknown> | undefined;
+  readonly meta: ReadonlyMap<string, Said<unknown>>;
+  readonly checks: ReadonlyMap<string, Said<unknown>>;
+}): Origins {
+  const { weight, state, role, meta, checks } = fields;
+  return {
+    weight: weight.from,
+    state: state.from,
+    ...(role && { role: role.from }),
+    ...Object.fromEntries([...meta].map(([key, { from }]) => [`meta.${key}`, from])),
+    ...Object.fromEntries([...checks].map(([key, { from }]) => [`checks.${key}`, from])),
+  };
 }
 
-function portText(port: ContainerPort): string {
-  return port.protocol === "tcp" ? String(port.port) : `${port.port}/${port.protocol}`;
-}
-
-/** Draining beats paused beats health. */
-function stateOf(container: Container): State {
-  if (container.stopping) return "draining";
-  if (container.paused) return "paused";
-  if (container.health === "starting" || container.health === "unhealthy") return container.health;
-  return "ready";
-}
-
-/** The given names, or the default one; with several ports and no port-specific name, `-<port>` is appended. */
-function namesOf(
-  container: Container,
-  port: ContainerPort,
-  labels: Labels,
-  several: boolean,
-): readonly string[] {
-  const specific = splitList(labels.specific("name")?.value ?? "");
-  if (specific.length > 0) return [...new Set(specific)];
-  const general = splitList(labels.get("name")?.value ?? "");
-  const names = general.length > 0 ? general : [defaultName(container)];
-  return [...new Set(several ? names.map((name) => `${name}-${port.port}`) : names)];
-}
-
-/** The compose service, else the image's last path segment without tag or digest, else the container's name. */
-function defaultName(container: Container): string {
-  const compose = container.labels["com.docker.compose.service"];
-  if (compose) return compose;
-  // An image that is given by its bare id has no name.
-  if (/^(sha256:)?[0-9a-f]{12,64}$/.test(container.image)) return container.name;
-  const last = container.image.replace(/@.*$/, "").split("/").at(-1) ?? "";
-  return last.replace(/:.*$/, "") || container.name;
-}
-
-function idOf(
-  container: Container,
-  port: ContainerPort,
-  labels: Labels,
-  several: boolean,
-  node: string,
-): string {
-  const protocol = port.protocol === "tcp" ? "" : `:${port.protocol}`;
-  const specific = labels.specific("id")?.value;
-  if (specific) return specific;
-  const general = labels.get("id")?.value;
-  if (general) return several ? `${general}-${port.port}${protocol}` : general;
-  return `${node}:${container.name}:${port.port}${protocol}`;
+/** The id of one of a port's instances: `:<name>` for a further name, `@<host port>` for a further binding. */
+function wholeId(
+  { id, from }: Id,
+  at: {
+    readonly service: string;
+    readonly nameAt: number;
+    readonly places: readonly Place[];
+    readonly placeAt: number;
+  },
+): Id {
+  const name = at.nameAt > 0 ? `:${at.service}` : "";
+  const place = bindingSuffix(at.places, at.placeAt);
+  return {
+    id: id + name + place,
+    from:
+      from +
+      (name === "" ? "" : ", and the service, for it is a further name") +
+      (place === "" ? "" : ", and the port, for it is a further binding"),
+  };
 }
 
 /** Nothing for the first binding, `@<host port>` for a further one, with its address if that is not unique. */
-function bindingSuffix(endpoints: readonly Endpoint[], at: number): string {
-  const endpoint = endpoints[at];
-  if (at === 0 || !endpoint) return "";
-  const unique = endpoints.slice(1).filter(({ port }) => port === endpoint.port).length === 1;
-  return unique ? `@${endpoint.port}` : `@${endpoint.address}:${endpoint.port}`;
+function bindingSuffix(places: readonly Place[], at: number): string {
+  const place = places[at];
+  if (at === 0 || !place) return "";
+  const unique = places.slice(1).filter(({ port }) => port === place.port).length === 1;
+  return unique ? `@${place.port}` : `@${place.address}:${place.port}`;
 }
 
-function metaOf(labels: Labels): Record<string, string> {
-  const meta: Record<string, string> = {};
-  for (const key of labels.keys()) {
-    const given = labels.get(key);
-    if (!reserved.test(key) && given) meta[key] = given.value;
+function allTags(sources: readonly Said<readonly string[]>[]): Said<readonly string[]> {
+  const all = [...new Set(sources.flatMap(({ value }) => value))];
+  const from = sources.filter(({ value }) => value.length > 0).map((source) => source.from);
+  return { value: all.slice(0, 2 * limits.tags), from: from.join(", ") || "none is given" };
+}
+
+function valuesOf(all: ReadonlyMap<string, { readonly value: string }>): Record<string, string> {
+  return Object.fromEntries([...all].map(([key, { value }]) => [key, value]));
+}
+
+/** Two ports that are given one id: the later one is refused, as between containers. */
+function withoutDoubles(registered: readonly Reasoned[], notes: Notes): readonly Reasoned[] {
+  const byId = new Map<string, Reasoned>();
+  for (const reasoned of registered) {
+    const { id } = reasoned.instance;
+    const holder = byId.get(id);
+    if (holder) {
+      const what = `id ${shown(id)} (${reasoned.origins.id}) is taken by ${holder.origins.protocol}`;
+      notes.mistake(`${what}, so ${reasoned.origins.protocol} is not registered; give each its own id`);
+    } else byId.set(id, reasoned);
   }
-  return meta;
-}
-
-function weightOf(labels: Labels, remark: (reason: string) => void): number {
-  const given = labels.get("weight");
-  if (!given || given.value === "") return 1;
-  const weight = Number(given.value);
-  if (/^\d+$/.test(given.value) && weight <= 256) return weight;
-  remark(`${given.from}=${given.value}: not a weight; use a whole number from 0 to 256 (1 is used)`);
-  return 1;
-}
-
-function roleOf(labels: Labels, remark: (reason: string) => void): Role | undefined {
-  const given = labels.get("role");
-  if (!given || given.value === "") return undefined;
-  if (given.value === "master" || given.value === "slave") return given.value;
-  remark(`${given.from}=${given.value}: not a role; use master or slave (no role is used)`);
-  return undefined;
+  return [...byId.values()];
 }

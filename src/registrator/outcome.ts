@@ -23,6 +23,8 @@ export type Origins = Readonly<Record<string, string>>;
 export interface Reasoned {
   readonly instance: Instance;
   readonly origins: Origins;
+  /** The container's port, as remarks name it; absent where the rules do not tell. */
+  readonly port?: string;
 }
 
 /** What the rules make of one container. */

@@ -1,17 +1,18 @@
-import { type Backend, type Lease, type Owner, ownerText } from "../backends/backend.ts";
+import { type Backend, type Lease, type LeaseOptions, type Owner, ownerText } from "../backends/backend.ts";
 import { after, deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { encodeInstance, type Instance, refKey, sameInstance } from "../instance.ts";
 import type { Log } from "../log.ts";
 import { controlLoop } from "../loop.ts";
-import { plan } from "./plan.ts";
+import { createHands } from "./hands.ts";
+import { type Fate, plan } from "./plan.ts";
 
 /** What one backend is kept equal to. */
 export interface Wish {
   readonly owner: Owner;
   readonly instances: readonly Instance[];
-  /** Containers that run, but of which nobody knows what they should be: their records stay as they are. */
-  readonly unread: ReadonlyMap<string, string>;
+  /** What is known of the container of a record that is not wanted. */
+  fate(container: string | undefined): Fate;
 }
 
 /** How a backend is kept equal to the wish. */
@@ -19,6 +20,9 @@ export interface ReconcileOptions {
   readonly backend: Backend;
   /** The wish of now; undefined as long as Docker has not answered, in which case nothing is touched. */
   wish(): Wish | undefined;
+  /** Told of the records of an earlier run, and of those whose container is unknown; the wish may change by it. */
+  recall(records: readonly Instance[]): void;
+  readonly lease: LeaseOptions;
   readonly ttlSeconds: number;
   /** ms between two reads of what the backend holds. */
   readonly resync: number;
@@ -59,10 +63,22 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   let actual = new Map<string, Instance>();
   /** True when something may have happened to it that we do not know of. */
   let stale = true;
+  /** Counts beginnings and ends of reads of what is held. */
+  let reads = 0;
   /** True when the wish or the world changed since the pass in hand began: another one follows. */
   let overtaken = false;
   /** Records that the backend could only hold in part, as they were wanted. */
   const partial = new Map<string, string>();
+  /** Instances whose checks this backend has no use for, and the same without them. */
+  const unchecked = new WeakMap<Instance, Instance>();
+  const toldUnchecked = new Set<string>();
+  const toldAdopted = new Set<string>();
+  /** False until the records of an earlier run have been read. */
+  let recalled = false;
+  /** Writes in hand. One that hangs outlasts its pass, and the others do not wait for it. */
+  const hands = createHands(parallel);
+  /** What went wrong in writes that outlasted their pass. */
+  let lateErrors: unknown[] = [];
   /** What keeps each loop from its end. */
   const problems: { beat: string | undefined; writes: string | undefined } = {
     beat: undefined,
@@ -95,7 +111,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
 
   const beat = controlLoop({
     // A backend that comes back must not see the lease run out while we wait for the next try.
-    retryCap: Math.min(10_000, (options.ttlSeconds * 1000) / 4),
+    retryCap: options.ttlSeconds > 0 ? Math.min(10_000, (options.ttlSeconds * 1000) / 4) : 10_000,
     async pass({ signal }) {
       cancelBeat();
       const wish = options.wish();
@@ -106,10 +122,11 @@ export function reconcile(options: ReconcileOptions): Reconciler {
         joined = false;
         await lease.held.release(signal);
         lease = undefined;
+        recalled = false;
       }
-      lease ??= { owner, held: backend.lease(wish.owner, options.ttlSeconds) };
+      lease ??= { owner, held: backend.lease(wish.owner, options.ttlSeconds, options.lease) };
       const { ttl, fresh } = await lease.held.renew(signal);
-      cancelBeat = after((ttl * 1000) / 3, beat.nudge);
+      if (ttl > 0) cancelBeat = after((ttl * 1000) / 3, beat.nudge);
       setProblem("beat", undefined);
       if (fresh) {
         log.info({ ...place, node: wish.owner.node, ttl }, "took the host's lease");
@@ -134,42 +151,13 @@ export function reconcile(options: ReconcileOptions): Reconciler {
         return undefined;
       }
       const { held } = lease;
+      if (lateErrors.length > 0) {
+        const errors = lateErrors;
+        lateErrors = [];
+        throw worst(errors);
+      }
       if (stale) await readOwned(held, wish, signal);
-      const now = actual;
-      const due = plan(wish.instances, now, wish.unread);
-      const errors: unknown[] = [];
-      let unsure = false;
-      /** A wish that has changed, a stop, and a backend that fails end the pass before its end. */
-      const over = () => unsure || signal.aborted || overtaken;
-      const each = <T>(items: readonly T[], write: (item: T) => Promise<void>) =>
-        inParallel(items, over, async (item) => {
-          try {
-            await write(item);
-          } catch (error) {
-            errors.push(error);
-            if (!refusals.includes(codeOf(error))) unsure = true;
-          }
-        });
-      await each(due.deregister, async (ref) => {
-        await held.deregister(ref, leaving.signal);
-        now.delete(refKey(ref));
-        partial.delete(refKey(ref));
-        log.info({ ...place, service: ref.service, id: ref.id }, "deregistered");
-      });
-      await each(due.register, async (instance) => {
-        const { leftOut } = await held.register(instance, leaving.signal);
-        now.set(refKey(instance), instance);
-        const { service, id, address, port, state } = instance;
-        log.info({ ...place, service, id, address, port, state }, "registered");
-        if (leftOut.length === 0) partial.delete(refKey(instance));
-        else {
-          partial.set(refKey(instance), encodeInstance(instance));
-          log.warn({ ...place, service, id, leftOut }, "the backend cannot hold all attributes");
-        }
-      });
-      if (unsure) stale = true;
-      if (errors.length > 0) throw worst(errors);
-      if (!over()) setProblem("writes", undefined);
+      await apply(held, options.wish() ?? wish, signal);
       return undefined;
     },
     failed(error, retryIn) {
@@ -178,18 +166,110 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     },
   });
 
+  const apply = async (held: Lease, wish: Wish, signal: AbortSignal) => {
+    const due = plan(wantedOf(wish), actual, wish.fate);
+    if (due.unknown.size > 0) {
+      const of = ({ container }: Instance) => container !== undefined && due.unknown.has(container.id);
+      options.recall([...actual.values()].filter(of));
+    }
+    const errors: unknown[] = [];
+    let unsure = false;
+    let passed = false;
+    let leftOut = false;
+    /** A wish that has changed, a stop, and a backend that fails end the pass before its end. */
+    const over = () => unsure || signal.aborted || overtaken;
+    const attempt = async (write: () => Promise<() => void>) => {
+      const readsBefore = reads;
+      try {
+        const written = await write();
+        if (lease?.held === held) written();
+        // It is not known whether a read that happened meanwhile has seen it.
+        if (reads !== readsBefore) stale = true;
+      } catch (error) {
+        (passed ? lateErrors : errors).push(error);
+        if (!refusals.includes(codeOf(error))) {
+          unsure = true;
+          stale = true;
+        }
+      }
+      if (passed || leftOut) nudgeWrites();
+    };
+    const removals = await hands.each("removals", due.deregister, over, (instance) =>
+      attempt(async () => {
+        await held.deregister(instance, leaving.signal);
+        log.info({ ...place, service: instance.service, id: instance.id }, "deregistered");
+        return () => {
+          actual.delete(refKey(instance));
+          partial.delete(refKey(instance));
+        };
+      }),
+    );
+    leftOut ||= removals.leftOut;
+    const registrations = await hands.each("registrations", due.register, over, (instance) =>
+      attempt(async () => {
+        const { leftOut } = await held.register(instance, leaving.signal);
+        const { service, id, address, port, state } = instance;
+        log.info({ ...place, service, id, address, port, state }, "registered");
+        if (leftOut.length > 0) {
+          log.warn({ ...place, service, id, leftOut }, "the backend cannot hold all attributes");
+        }
+        return () => {
+          actual.set(refKey(instance), instance);
+          if (leftOut.length === 0) partial.delete(refKey(instance));
+          else partial.set(refKey(instance), encodeInstance(instance));
+        };
+      }),
+    );
+    leftOut ||= registrations.leftOut;
+    passed = true;
+    if (errors.length > 0) throw worst(errors);
+    if (leftOut && hands.empty()) nudgeWrites();
+    if (!over() && hands.empty() && due.unknown.size === 0) setProblem("writes", undefined);
+  };
+
+  /** What this backend should hold: the wish, without checks where it has no use for them. */
+  const wantedOf = ({ instances }: Wish): readonly Instance[] =>
+    backend.capabilities.checks ? instances : instances.map(withoutChecks);
+  const withoutChecks = (instance: Instance): Instance => {
+    if (!instance.checks) return instance;
+    const before = unchecked.get(instance);
+    if (before) return before;
+    const { checks, ...rest } = instance;
+    unchecked.set(instance, rest);
+    const { service, id } = instance;
+    const key = refKey(instance);
+    if (!toldUnchecked.has(key)) {
+      toldUnchecked.add(key);
+      log.warn(
+        { ...place, service, id, checks: Object.keys(checks) },
+        "registered without its checks: this backend checks nothing",
+      );
+    }
+    return rest;
+  };
+
   const readOwned = async (from: Lease, wish: Wish, signal: AbortSignal) => {
     cancelResync();
     // Before the read: what is lost while it runs has to be read again.
     stale = false;
+    reads += 1;
     try {
       const owned = await from.owned(signal);
       actual = new Map(owned.map((instance) => [refKey(instance), instance]));
     } catch (error) {
       stale = true;
       throw error;
+    } finally {
+      reads += 1;
     }
-    const wanted = new Map(wish.instances.map((instance) => [refKey(instance), instance]));
+    if (!recalled) options.recall([...actual.values()]);
+    recalled = true;
+    for (const { id, service, owner } of actual.values()) {
+      if (owner !== undefined || toldAdopted.has(id)) continue;
+      toldAdopted.add(id);
+      log.info({ ...place, service, id }, "adopted: another registrator has left this record");
+    }
+    const wanted = new Map(wantedOf(wish).map((instance) => [refKey(instance), instance]));
     // The very object that is wanted, where they are equal, so that a pass need not compare them again.
     for (const [key, held] of actual) {
       const instance = wanted.get(key);
@@ -234,6 +314,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       cancelBeat();
       cancelResync();
       await Promise.all([beat.stop(), writes.stop()]);
+      await hands.idle();
       cancelBeat();
       cancelResync();
       if (onExit === "deregister" && joined && lease) {
@@ -255,20 +336,4 @@ function codeOf(error: unknown): string {
 /** An error that asks for a new lease goes before the others, since it explains them. */
 function worst(errors: readonly unknown[]): unknown {
   return errors.find((error) => losses.includes(codeOf(error))) ?? errors[0];
-}
-
-/** Begins no further item once it is `over`, but does one for each worker in any case, so that all get on. */
-async function inParallel<T>(
-  items: readonly T[],
-  over: () => boolean,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) {
-      await work(item);
-      if (over()) return;
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, worker));
 }

@@ -2,9 +2,9 @@ import type { Backend, Interest, Snapshot } from "../backends/backend.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Problem } from "../source.ts";
 import type { StateDir } from "../state-dir.ts";
-import { type Accepted, openAccepted } from "./accepted.ts";
 import { interestOf, sameInterest } from "./interest.ts";
-import { type KeepOptions, keepTarget } from "./keep.ts";
+import { type KeepOptions, keepTargets } from "./keep.ts";
+import { openRecords, type Records } from "./records.ts";
 import type { Target } from "./target.ts";
 
 /** What a templater is made of. */
@@ -20,29 +20,29 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   let interest: Interest = { services: new Set() };
   const observation = backend.observe(interest);
   let told: Problem["kind"] | undefined;
-  let accepted: Promise<Accepted> | undefined;
+  let records: Promise<Records> | undefined;
   const snapshot = (): Snapshot | undefined => {
     const observed = observation.current();
     return observed.known ? observed.value : undefined;
   };
   const want = () => {
-    const next = interestOf(keepers.map((keeper) => keeper.reads()));
+    const next = interestOf(keepers.flatMap((keeper) => keeper.reads()));
     if (sameInterest(interest, next)) return;
     interest = next;
     observation.want(interest);
     // Of what is now known to be empty, the backend says nothing.
     for (const keeper of keepers) keeper.look();
   };
-  const keepers = options.targets.map((target) =>
-    keepTarget(target, options, {
+  const keepers = groupsOf(options.targets).map((targets) =>
+    keepTargets(targets, options, {
       snapshot,
-      accepted: () => {
+      records: () => {
         // A failed read is tried again by the next pass.
-        accepted ??= openAccepted(options.state).catch((error: unknown) => {
-          accepted = undefined;
+        records ??= openRecords(options.state).catch((error: unknown) => {
+          records = undefined;
           throw error;
         });
-        return accepted;
+        return records;
       },
       want,
       changed: () => readiness.changed(),
@@ -80,7 +80,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     status: () => ({
       backend: backend.title,
       problem: problem()?.error.message,
-      targets: keepers.map((keeper) => keeper.status()),
+      targets: keepers.flatMap((keeper) => keeper.status()),
     }),
     synced: readiness.synced,
     refresh() {
@@ -92,4 +92,14 @@ export function startTemplater(options: TemplaterOptions): Daemon {
       await Promise.all(keepers.map((keeper) => keeper.stop()));
     },
   };
+}
+
+/** Targets of one group together, each other one alone; in the order of the configuration. */
+function groupsOf(targets: readonly Target[]): readonly (readonly Target[])[] {
+  const groups = new Map<string | Target, Target[]>();
+  for (const target of targets) {
+    const key = target.group ?? target;
+    groups.set(key, [...(groups.get(key) ?? []), target]);
+  }
+  return [...groups.values()];
 }

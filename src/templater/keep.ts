@@ -1,14 +1,16 @@
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
-import { monotonic, pause } from "../clock.ts";
+import { after, backoff, monotonic, pause } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { controlLoop, type Turn } from "../loop.ts";
-import type { Accepted } from "./accepted.ts";
-import { install } from "./install.ts";
-import { loadTemplate } from "./load.ts";
-import { type Refused, type Rendered, renderTemplate, type Template } from "./render.ts";
+import { sha256 } from "./hash.ts";
+import { type File, type InstallRequest, install, needsReload, reloadOwed } from "./install.ts";
+import { keepTemplate, type Made } from "./kept-template.ts";
+import type { Records } from "./records.ts";
+import { ReloadError } from "./reload/index.ts";
+import type { Refused } from "./render.ts";
 import type { Target } from "./target.ts";
-import { type Reads, sameReads } from "./view.ts";
+import type { Reads } from "./view.ts";
 
 /** What all targets of a templater share. */
 export interface KeepOptions {
@@ -21,24 +23,25 @@ export interface KeepOptions {
   preview?(target: Target, text: string): void;
 }
 
-/** One target being kept equal to its template. */
+/** One target, or the targets of one group, being kept equal to their templates. */
 export interface Keeper {
   /** What the backend is to be asked for. */
-  reads(): Reads;
-  /** The snapshot may have changed: renders when something that the template read did. */
+  reads(): readonly Reads[];
+  /** The snapshot may have changed: renders when something that a template read did. */
   look(): void;
-  /** Reads the template again and renders. */
+  /** Reads the templates again and renders. */
   reload(): void;
   notReady(): string | undefined;
-  status(): unknown;
+  /** One entry for each target. */
+  status(): readonly unknown[];
   stop(): Promise<void>;
 }
 
-/** What a target's loop needs of the templater around it. */
+/** What the loop of a group needs of the templater around it. */
 export interface Surroundings {
   snapshot(): Snapshot | undefined;
-  /** What the proxies have accepted, shared by all targets. */
-  accepted(): Promise<Accepted>;
+  /** What the state folder knows, shared by all targets. */
+  records(): Promise<Records>;
   /** Tells the backend what all templates read. */
   want(): void;
   changed(): void;
@@ -47,38 +50,58 @@ export interface Surroundings {
 /** ms that render, check and reload may take before `/readyz` says that a change is not applied. */
 const patience = 5_000;
 
-/** A render, and the snapshot that it shows. */
+/** ms until a reload that could not be done yet is tried again. */
+const poll = 500;
+
+/** ms until a file that the proxy refused is tried again: at least, and the base and cap of what is added. */
+const refusedWait = { least: 1_000, base: 2_000, cap: 300_000 };
+
+/** All renders of a group, of one snapshot. */
 interface Outcome {
-  readonly outcome: Rendered;
+  readonly made: readonly (Made & { readonly target: Target })[];
   readonly snapshot: Snapshot | undefined;
 }
 
-/** Starts the loop of one target. Nothing happens before the first `look` or `reload`. */
-export function keepTarget(target: Target, options: KeepOptions, around: Surroundings): Keeper {
+/** Texts that the proxy refused. They are tried again when they change, and now and then. */
+interface RefusedTexts {
+  readonly key: string;
+  readonly tries: number;
+  readonly until: number;
+  readonly error: ReloadError;
+}
+
+/** Starts the loop of one target, or of one group. Nothing happens before the first `look` or `reload`. */
+export function keepTargets(targets: readonly Target[], options: KeepOptions, around: Surroundings): Keeper {
   const { log } = options;
-  const name = { destination: target.destination };
-  /** The last template that rendered; a stale one is to be read again. */
-  let template: Template | undefined;
-  let stale = true;
+  const destinations = targets.map(({ destination }) => destination).join(", ");
+  const name = { destination: destinations };
+  const minInterval = Math.max(...targets.map((target) => target.minInterval));
+  const wait = {
+    min: Math.max(...targets.map((target) => target.wait.min)),
+    max: Math.max(...targets.map((target) => target.wait.max)),
+  };
+  /** True when some changes need no reload. */
+  const atRuntime = targets.some(({ reload }) => reload.kind === "haproxy");
+  const kept = targets.map((target) => ({ target, template: keepTemplate(target.source) }));
   /** Why the template on the disk is not the one in use. */
   let bad: unknown;
-  let reads: Reads = { services: new Set(), all: false };
-  /** What the backend is asked for: while an edited template is not in use yet, what both read. */
-  let wanted: Reads = reads;
-  /** The snapshot that was last rendered, and the one whose text was last applied. */
-  let rendered: Snapshot | undefined;
+  /** The render that an install which was not finished may use again. */
+  let again: Outcome | undefined;
+  /** The snapshot whose texts were last applied. */
   let applied: Snapshot | undefined;
-  /** True when `reads` says what the render of `rendered` depended on: a render that failed does not tell. */
-  let readsKnown = false;
   let started = false;
   let lastReload = Number.NEGATIVE_INFINITY;
+  let refusedTexts: RefusedTexts | undefined;
+  /** What the proxy has still to take, for the status. */
+  let owed: string | undefined;
+  let cancelPoll = () => {};
   /** When the first change came that is not rendered yet, and the first that is not applied yet. */
   let waiting: number | undefined;
   let behind: number | undefined;
   let reason: string | undefined = "not rendered yet";
   /** The gist of the failure that was logged last; undefined when there was none, or it has passed. */
   let told: string | undefined;
-  let refused: readonly Refused[] = [];
+  const refused = new Map<Target, readonly Refused[]>();
   let revision = 0;
 
   const setReason = (next: string | undefined) => {
@@ -87,96 +110,149 @@ export function keepTarget(target: Target, options: KeepOptions, around: Surroun
     around.changed();
   };
 
-  const renderWith = (next: Template, inUse: boolean): Outcome => {
+  /** Renders the templates as they stand on the disk; while one is bad, its last good one. */
+  const render = async (): Promise<Outcome> => {
+    await Promise.all(kept.map(({ template }) => template.prepare()));
     const snapshot = around.snapshot();
     behind ??= waiting;
     waiting = undefined;
-    rendered = snapshot;
-    readsKnown = false;
-    const outcome = renderTemplate(next, { snapshot, env: options.env, node: options.node });
-    reads = outcome.reads;
-    readsKnown = true;
-    wanted = inUse ? reads : both(wanted, reads);
-    around.want();
-    return { outcome, snapshot };
-  };
-
-  /** Renders the template as it stands on the disk; while that one is bad, the last good one. */
-  const render = async (): Promise<Outcome> => {
-    const reread = stale;
-    stale = false;
-    bad = undefined;
     try {
-      const next = reread || !template ? await loadTemplate(target.source) : template;
-      const made = renderWith(next, next === template);
-      // One that waits has not shown yet that it can be rendered.
-      if (made.outcome.status === "rendered") template = next;
-      else stale ||= next !== template;
-      return made;
-    } catch (error) {
-      // It is read again at the next try: its author may be mending it.
-      stale = true;
-      if (!reread || !template) throw error;
-      const made = renderWith(template, false);
-      bad = error;
-      return made;
+      const world = { snapshot, env: options.env, node: options.node };
+      const made = kept.map(({ target, template }) => ({ target, ...template.render(world) }));
+      bad = made.find((one) => one.bad !== undefined)?.bad;
+      return { made, snapshot };
+    } finally {
+      around.want();
     }
   };
 
+  const intervalOver = (signal: AbortSignal) => pause(lastReload + minInterval - monotonic(), signal);
+
   const pass = async (turn: Turn): Promise<undefined | "superseded"> => {
-    await pause(lastReload + target.minInterval - monotonic(), turn.signal);
-    const { outcome, snapshot } = await render();
-    if (outcome.status === "rendered" && (await apply(outcome, snapshot, turn)) === "superseded")
-      return "superseded";
+    cancelPoll();
+    if (!atRuntime) await intervalOver(turn.signal);
+    let outcome = again ?? (await render());
+    again = undefined;
+    if (atRuntime && lastReload + minInterval > monotonic()) {
+      const files = filesOf(outcome);
+      if (files && (await needsReload(files, await around.records()))) {
+        await intervalOver(turn.signal);
+        outcome = await render();
+      }
+    }
+    const unfinished = await apply(outcome, turn);
+    if (unfinished === "superseded") return unfinished;
     if (bad) throw bad;
     behind = undefined;
+    if (unfinished === "refused") return undefined;
     told = undefined;
-    setReason(outcome.status === "waiting" ? `waits for ${outcome.for.join(", ")}` : undefined);
+    const missing = outcome.made.flatMap((one) => (one.outcome.status === "waiting" ? one.outcome.for : []));
+    setReason(missing.length > 0 ? `waits for ${[...new Set(missing)].sort().join(", ")}` : unfinished);
     return undefined;
   };
 
-  const apply = async (
-    outcome: Extract<Rendered, { status: "rendered" }>,
-    snapshot: Snapshot | undefined,
-    turn: Turn,
-  ): Promise<undefined | "superseded"> => {
-    reportRefused(outcome.refused);
+  /** Undefined when all is well, else "superseded", "refused", or what the proxy is waited for. */
+  const apply = async (outcome: Outcome, turn: Turn): Promise<string | undefined> => {
+    const files = filesOf(outcome);
+    if (files === undefined) return undefined;
+    for (const one of outcome.made)
+      if (one.outcome.status === "rendered") reportRefused(one.target, one.outcome.refused);
     if (options.preview) {
-      options.preview(target, outcome.text);
+      for (const { target, text } of files) options.preview(target, text);
       return undefined;
     }
-    const services = changedServices(reads, applied, snapshot);
-    const { verdict, took } = await install({
-      text: outcome.text,
-      target,
+    const { snapshot } = outcome;
+    const services = changedServices(
+      kept.map(({ template }) => template.reads()),
+      applied,
+      snapshot,
+    );
+    const request: InstallRequest = {
+      files,
       turn,
-      accepted: await around.accepted(),
+      records: await around.records(),
       revision: revision + 1,
       changed: services,
       env: options.env,
       log,
+      interval: () => intervalOver(turn.signal),
       reloaded: () => {
         lastReload = monotonic();
       },
-    });
-    if (verdict === "superseded") return "superseded";
-    applied = snapshot;
-    if (verdict !== "unchanged") {
-      revision += 1;
-      log.info({ ...name, services, revision, tookMs: rounded(took) }, verdict);
+    };
+    const key = sha256(files.map(({ text }) => sha256(text)).join());
+    if (refusedTexts?.key === key && monotonic() < refusedTexts.until) {
+      // What was put back may be owed a reload of its own.
+      if (refusedTexts.error.left === "open" && refusedTexts.error.restored) await reloadOwed(request);
+      setReason(`RELOAD_FAILED: ${refusedTexts.error.message}`);
+      pollAt(refusedTexts.until - monotonic());
+      return "refused";
     }
-    return undefined;
+    try {
+      const installed = await install(request);
+      if (installed.verdict === "superseded") return "superseded";
+      refusedTexts = undefined;
+      if (installed.verdict === "owed") return waitFor(installed.owed, outcome);
+      return accept(installed, services, snapshot);
+    } catch (error) {
+      if (!(error instanceof ReloadError) || error.left === "none") throw error;
+      refuse(error, key);
+      return "refused";
+    }
   };
 
-  const reportRefused = (next: readonly Refused[]) => {
+  const accept = (
+    { verdict, by, note, took }: Awaited<ReturnType<typeof install>>,
+    services: readonly string[],
+    snapshot: Snapshot | undefined,
+  ): undefined => {
+    applied = snapshot;
+    owed = undefined;
+    if (verdict === "unchanged") return;
+    revision += 1;
+    log.info({ ...name, services, revision, by, because: note, tookMs: rounded(took) }, verdict);
+  };
+
+  /** The file is live, and the proxy takes it later: it is asked again soon, with what was rendered. */
+  const waitFor = (
+    next: Awaited<ReturnType<typeof install>>["owed"],
+    outcome: Outcome,
+  ): string | undefined => {
+    const why = next?.reason ?? "";
+    if (owed === undefined) log.info({ ...name, reason: why }, "written; the proxy has still to take it");
+    owed = why;
+    again = outcome;
+    pollAt(poll);
+    return next?.owed === "held" ? why : undefined;
+  };
+
+  /** The proxy said no to these texts. */
+  const refuse = (error: ReloadError, key: string) => {
+    const tries = refusedTexts?.key === key ? refusedTexts.tries + 1 : 0;
+    const { least, base, cap } = refusedWait;
+    const retryIn = least + backoff(tries, base, cap);
+    refusedTexts = { key, tries, until: monotonic() + retryIn, error };
+    report(error, retryIn);
+    pollAt(error.left === "open" && error.restored ? 0 : retryIn);
+  };
+
+  /** Runs a pass after `ms`, unless one comes before. */
+  const pollAt = (ms: number) => {
+    cancelPoll();
+    cancelPoll = after(Math.max(0, ms), () => loop.nudge());
+  };
+
+  const reportRefused = (target: Target, next: readonly Refused[]) => {
     for (const { id, service, reason: why } of next) {
-      if (refused.some((before) => before.id === id && before.reason === why)) continue;
-      log.error({ ...name, service, id, code: "VALUE_REFUSED" }, `instance left out: ${why}`);
+      if (refused.get(target)?.some((before) => before.id === id && before.reason === why)) continue;
+      const fields = { destination: target.destination, service, id, code: "VALUE_REFUSED" };
+      log.error(fields, `instance left out: ${why}`);
     }
-    refused = next;
+    refused.set(target, next);
   };
 
   const nudge = () => {
+    again = undefined;
     waiting ??= monotonic();
     loop.nudge();
   };
@@ -186,53 +262,70 @@ export function keepTarget(target: Target, options: KeepOptions, around: Surroun
     const since = behind ?? waiting;
     if (since === undefined) return undefined;
     const late = monotonic() - since;
-    if (late < target.wait.max + target.minInterval + patience) return undefined;
+    if (late < wait.max + minInterval + patience) return undefined;
     return `a change of ${Math.round(late / 1000)} s ago is not applied yet`;
   };
 
-  const loop = controlLoop({
-    wait: target.wait,
-    pass,
-    failed(error, retryIn) {
-      const { code, message } =
-        error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
-      const news = gist(code, message);
-      const level = news === told ? "debug" : "error";
-      const what = error === bad ? "template not used, the one before stays" : "not applied";
-      log[level]({ ...name, err: error, retryInMs: Math.round(retryIn) }, `${what}; trying again`);
-      told = news;
-      setReason(`${code}: ${message}`);
-    },
-  });
+  const report = (error: unknown, retryIn: number) => {
+    const { code, message } =
+      error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
+    const news = gist(code, message);
+    const level = news === told ? "debug" : "error";
+    const what = error === bad ? "template not used, the one before stays" : "not applied";
+    log[level]({ ...name, err: error, retryInMs: Math.round(retryIn) }, `${what}; trying again`);
+    told = news;
+    setReason(`${code}: ${message}`);
+  };
+
+  const loop = controlLoop({ wait, pass, failed: report });
 
   return {
-    reads: () => wanted,
+    reads: () => kept.map(({ template }) => template.wanted()),
     look() {
       const now = around.snapshot();
-      if (started && (readsKnown ? sameReads(reads, rendered, now) : rendered === now)) return;
+      if (started && kept.every(({ template }) => template.shows(now))) return;
       started = true;
       nudge();
     },
     reload() {
-      stale = true;
+      for (const { template } of kept) template.reread();
       // Whoever asks for it wants to hear what is wrong, also when it is what was wrong before.
       told = undefined;
+      refusedTexts = undefined;
       nudge();
     },
     notReady() {
       const why = reason ?? overdue();
-      return why === undefined ? undefined : `${target.destination}: ${why}`;
+      return why === undefined ? undefined : `${destinations}: ${why}`;
     },
-    status: () => ({
-      source: target.source,
-      destination: target.destination,
-      reason,
-      revision,
-      reads: { services: [...reads.services], all: reads.all },
-      refused,
-    }),
-    stop: loop.stop,
+    status: () =>
+      kept.map(({ target, template }) => {
+        const reads = template.reads();
+        return {
+          source: target.source,
+          destination: target.destination,
+          ...(target.group !== undefined && { group: target.group }),
+          reason,
+          ...(owed !== undefined && { owed }),
+          revision,
+          reads: { services: [...reads.services], all: reads.all },
+          refused: refused.get(target) ?? [],
+        };
+      }),
+    async stop() {
+      cancelPoll();
+      await loop.stop();
+      cancelPoll();
+    },
   };
+}
+
+/** The texts, when all templates of the group have one. */
+function filesOf({ made }: Outcome): readonly File[] | undefined {
+  const files = made.flatMap(({ target, outcome }): readonly File[] =>
+    outcome.status === "rendered" ? [{ target, text: outcome.text }] : [],
+  );
+  return files.length === made.length ? files : undefined;
 }
 
 /**
@@ -243,18 +336,14 @@ function gist(code: string, message: string): string {
   return code + (code === "TEMPLATE" ? message : message.replace(/\/tmp\/\S+|\d+/g, "#"));
 }
 
-function both(a: Reads, b: Reads): Reads {
-  return { services: new Set([...a.services, ...b.services]), all: a.all || b.all };
-}
-
-/** The services whose instances differ between two snapshots, among those that a template read. */
+/** The services whose instances differ between two snapshots, among those that the templates read. */
 function changedServices(
-  reads: Reads,
+  reads: readonly Reads[],
   before: Snapshot | undefined,
   after: Snapshot | undefined,
 ): readonly string[] {
-  const names = new Set(reads.services);
-  if (reads.all)
+  const names = new Set(reads.flatMap(({ services }) => [...services]));
+  if (reads.some(({ all }) => all))
     for (const snapshot of [before, after])
       for (const name of snapshot?.services.keys() ?? []) names.add(name);
   const of = (snapshot: Snapshot | undefined, name: string) => snapshot && instancesOf(snapshot, name);

@@ -1,14 +1,17 @@
+import { dirname } from "node:path";
 import Handlebars from "handlebars";
 import { PortolanError } from "../errors.ts";
+import { type Budget, createBudget, longestOutput, stepsFor, tooLong } from "../handlebars/budget.ts";
+import { check, placeOf } from "../handlebars/check.ts";
+import { didYouMean } from "../handlebars/nearest.ts";
+import { parseTemplate } from "../handlebars/parse.ts";
 import { compare, type Instance } from "../instance.ts";
 import { blame } from "./escape/blame.ts";
 import type { Format } from "./escape/format.ts";
-import { parseTemplate } from "./escape/parse.ts";
 import { rewrite } from "./escape/rewrite.ts";
 import { bindings, type Run, subjectsOf } from "./helpers/bind.ts";
-import { longestOutput, tooLong } from "./helpers/blocks.ts";
-import { check, placeOf } from "./helpers/check.ts";
-import { didYouMean } from "./helpers/nearest.ts";
+import { helpers } from "./helpers/index.ts";
+import { createScratch } from "./helpers/scratch.ts";
 import { createView, type Reads, type World } from "./view.ts";
 
 /** The text of a template or partial, and its path for messages. */
@@ -74,7 +77,7 @@ export function compileTemplate(source: TemplateSource): Template {
 
   const compile = (file: TemplateFile, chain: readonly string[]) => {
     const program = parseTemplate(environment, file);
-    const found = check(program);
+    const found = check(program, helpers);
     problems.push(...found.problems);
     for (const literal of found.literals) literals.add(literal);
     for (const { name, at } of found.partials) {
@@ -91,7 +94,7 @@ export function compileTemplate(source: TemplateSource): Template {
         included.add(name);
       }
     }
-    rewrite(program);
+    rewrite(program, source.format);
     return environment.compile<unknown>(program, options);
   };
 
@@ -115,22 +118,33 @@ export function renderTemplate(template: Template, world: World): Rendered {
   const refused = new Map<Instance, string>();
   const doubtful = new Set<Instance>();
   const services = new Set<string>();
+  const files = new Set<string>();
   let all = false;
 
+  const limit = stepsFor(sizeOf(world));
+  let spent = 0;
+
   const attempt = (without: ReadonlySet<Instance>): Attempt => {
-    const result = renderOnce(template, world, without);
+    const budget = createBudget(limit);
+    const result = renderOnce(template, world, without, budget);
+    spent += budget.spent();
+    // Whatever was refused on the way: it would take as long again.
+    if (result.error && budget.spent() > limit) throw result.error;
     for (const name of result.reads.services) services.add(name);
     all ||= result.reads.all;
+    for (const path of result.reads.files ?? []) files.add(path);
     return result;
   };
 
   for (;;) {
     const result = attempt(new Set(refused.keys()));
-    const reads = { services, all };
+    const reads = { services, all, ...(files.size > 0 && { files }) };
     if (result.unknown.length > 0) return { status: "waiting", for: result.unknown, reads };
     if (result.refusals.length === 0) {
       if (result.error) throw result.error;
-      const text = readmit(result.text, refused, doubtful, attempt);
+      const text = readmit(result.text, refused, doubtful, (without) =>
+        spent < limit ? attempt(without) : undefined,
+      );
       return { status: "rendered", text, reads, refused: report(refused) };
     }
     const before = refused.size;
@@ -144,7 +158,23 @@ export function renderTemplate(template: Template, world: World): Rendered {
       const orphans = new Set(result.refusals.map(({ orphan }) => orphan));
       throw new PortolanError("TEMPLATE", [...orphans].join("\n"));
     }
+    if (spent > mostRounds * limit) {
+      const found = `${refused.size} instances hold values that the file cannot, and there are more`;
+      throw new PortolanError(
+        "TEMPLATE",
+        `${template.path}: ${found}; finding them one by one takes too long`,
+      );
+    }
   }
+}
+
+/** How often all steps of a render may be taken again because of refused values. */
+const mostRounds = 3;
+
+function sizeOf({ snapshot }: World): number {
+  let size = 0;
+  for (const instances of snapshot?.services.values() ?? []) size += instances.length;
+  return size;
 }
 
 /** One try: a text, or what stands against it. */
@@ -164,7 +194,12 @@ interface Refusal {
   readonly orphan: string;
 }
 
-function renderOnce(template: Template, world: World, without: ReadonlySet<Instance>): Attempt {
+function renderOnce(
+  template: Template,
+  world: World,
+  without: ReadonlySet<Instance>,
+  budget: Budget,
+): Attempt {
   const view = createView(world, without);
   const { format, literals } = template;
   const refusals: Refusal[] = [];
@@ -173,13 +208,18 @@ function renderOnce(template: Template, world: World, without: ReadonlySet<Insta
     call: {
       format,
       view,
+      budget,
+      scratch: createScratch(),
+      folder: dirname(template.path),
+      literals,
       refuse: (instance, reason) =>
         refusals.push({ instances: [instance], reason: `${placeOf(run.at.loc)}: ${reason}`, orphan: "" }),
       refuseValue(value, reason, accepts) {
         const { loc, source, data } = run.at;
         const at = placeOf(loc);
-        const instances = blame({ value, accepts, subjects: subjectsOf(data), view, literals });
-        const wayOut = source.startsWith("quote") ? "change it" : "change it, or write {{quote …}}";
+        const instances = blame({ value, accepts, subjects: subjectsOf(data), view, literals, budget });
+        const written = format === "json" || format === "yaml" || format === "toml" ? "json" : "quote";
+        const wayOut = source.startsWith("quote") ? "change it" : `change it, or write {{${written} …}}`;
         const orphan = `${at}: the value of {{${source}}} cannot stand in a ${format} file, and no instance holds it; ${wayOut}`;
         refusals.push({ instances, reason: `${at}: ${reason}`, orphan });
       },
@@ -215,13 +255,14 @@ function readmit(
   text: string,
   refused: Map<Instance, string>,
   doubtful: ReadonlySet<Instance>,
-  attempt: (without: ReadonlySet<Instance>) => Attempt,
+  attempt: (without: ReadonlySet<Instance>) => Attempt | undefined,
 ): string {
   let best = text;
   for (const instance of [...doubtful].slice(0, mostReadmitted)) {
     const without = new Set(refused.keys());
     without.delete(instance);
     const result = attempt(without);
+    if (result === undefined) break;
     if (result.refusals.length > 0 || result.error || result.unknown.length > 0) continue;
     best = result.text;
     refused.delete(instance);

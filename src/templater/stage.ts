@@ -5,6 +5,7 @@ import { createFile, hasCode } from "../durable.ts";
 import { PortolanError } from "../errors.ts";
 import { destinationError, type Live } from "./destination.ts";
 import { sha256 } from "./hash.ts";
+import { ownerOf } from "./owner.ts";
 import type { Target } from "./target.ts";
 
 /** A rendered text on the disk, beside the live file, that nobody uses yet. */
@@ -30,9 +31,10 @@ export async function stage(bytes: Uint8Array, target: Target, live: Live): Prom
   }
   held.add(path);
   const mode = target.mode ?? live.file?.mode ?? 0o644;
-  const access = live.file ? { mode, owner: live.file.owner } : { mode };
-  const create = () => createFile(path, bytes, access);
   try {
+    const owner = await ownerOf(target, live.file?.owner);
+    const access = owner ? { mode, owner } : { mode };
+    const create = () => createFile(path, bytes, access);
     await create().catch(async (error) => {
       if (!hasCode(error, "EEXIST")) throw error;
       await rm(path); // ours, and could not be removed when it should have been

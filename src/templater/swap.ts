@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { hasCode, renameFile } from "../durable.ts";
 import { destinationError, type Live } from "./destination.ts";
+import { ownerOf } from "./owner.ts";
 import type { Target } from "./target.ts";
 
 /**
@@ -19,26 +20,35 @@ export async function swap(
     await renameFile(staged, live.path).catch(async (error) => {
       if (!live.file || !hasCode(error, "EBUSY", "EXDEV")) throw error;
       inPlace();
-      await writeInPlace(live.path, bytes, live.file.bytes, target.mode);
+      const owner = target.owner && (await ownerOf(target, live.file.owner));
+      await overwrite(live.path, bytes, { old: live.file.bytes, mode: target.mode, owner });
     });
   } catch (error) {
     throw destinationError(target.destination, error, live.path);
   }
 }
 
-/** Overwrites a file. If that fails half-way, the old bytes are put back; a crash may leave it torn. */
-async function writeInPlace(path: string, bytes: Uint8Array, old: Uint8Array, mode?: number): Promise<void> {
+/** What an overwritten file is to get besides its bytes, and the bytes that it had. */
+interface Overwrite {
+  readonly old?: Uint8Array;
+  readonly mode?: number | undefined;
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** Writes into a file. If that fails half-way, the old bytes are put back; a crash may leave it torn. */
+export async function overwrite(path: string, bytes: Uint8Array, how: Overwrite = {}): Promise<void> {
   const file = await open(path, "r+");
-  const overwrite = async (content: Uint8Array) => {
+  const write = async (content: Uint8Array) => {
     let at = 0;
     while (at < content.length) at += (await file.write(content, at, content.length - at, at)).bytesWritten;
     await file.truncate(content.length);
     await file.sync();
   };
   try {
-    if (mode !== undefined) await file.chmod(mode);
-    await overwrite(bytes).catch(async (error) => {
-      await overwrite(old);
+    if (how.owner !== undefined) await file.chown(how.owner.uid, how.owner.gid);
+    if (how.mode !== undefined) await file.chmod(how.mode);
+    await write(bytes).catch(async (error) => {
+      if (how.old) await write(how.old);
       throw error;
     });
   } finally {

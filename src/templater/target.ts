@@ -5,7 +5,50 @@ export type Command = { readonly argv: readonly string[] } | { readonly shell: s
 export type Reload =
   | { readonly kind: "none" }
   | { readonly kind: "command"; readonly command: Command }
-  | { readonly kind: "signal"; readonly name: NodeJS.Signals; readonly pidfile: string };
+  | { readonly kind: "signal"; readonly name: NodeJS.Signals; readonly pidfile: string }
+  | HaproxyReload
+  | NginxReload
+  | HttpReload
+  | ContainerReload;
+
+/** HAProxy: servers by the runtime API, everything else by a reload that is read back. Paths are absolute. */
+export interface HaproxyReload {
+  readonly kind: "haproxy";
+  /** The `stats socket` of level admin. */
+  readonly socket: string;
+  /** The master's socket (`-S`). */
+  readonly master?: string;
+  /** The master's pid (`-p`), for when the master's socket is not there. */
+  readonly pidfile?: string;
+}
+
+/** nginx: SIGHUP, and a look at its workers. Paths are absolute. */
+export interface NginxReload {
+  readonly kind: "nginx";
+  readonly pidfile: string;
+  /** No reload while more generations of old workers than this are shutting down. */
+  readonly maxOld: number;
+  /** Where nginx says why it refuses; absent: the `error_log` in the rendered file. */
+  readonly errorLog?: string;
+}
+
+/** A request whose status says whether the file was accepted. */
+export interface HttpReload {
+  readonly kind: "http";
+  readonly url: string;
+  readonly method: string;
+  /** The accepted statuses; empty: 200 to 299. */
+  readonly expect: readonly number[];
+}
+
+/** Docker: a signal to a container, or a program run in it. */
+export interface ContainerReload {
+  readonly kind: "container";
+  readonly name: string;
+  readonly action: { readonly signal: NodeJS.Signals } | { readonly exec: readonly string[] };
+  /** `unix:///path`, `tcp://host:port` or `http://host:port`; absent: the DOCKER_HOST of the environment. */
+  readonly docker?: string;
+}
 
 /** What is rendered where, and what makes it count: template, destination, check and reload. */
 export interface Target {
@@ -15,6 +58,12 @@ export interface Target {
   readonly destination: string;
   /** Permission bits, e.g. 0o644. Absent: those of the live file, else 0644. */
   readonly mode?: number;
+  /** Names or numbers. Absent: those of the live file, else of this process. */
+  readonly owner?: { readonly user?: string; readonly group?: string };
+  /** How many accepted files are kept besides the last one; 5 when absent. */
+  readonly backups?: number;
+  /** Targets of one group swap together, or none of them does, and reload once. */
+  readonly group?: string;
   /** Run on the staged file before the swap; `{{src}}` in an argument stands for its path. */
   readonly check?: Command;
   readonly reload: Reload;

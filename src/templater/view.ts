@@ -1,5 +1,6 @@
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
+import { readTextFile, type TextFile } from "./text-file.ts";
 
 /** All that a render depends on, as values. */
 export interface World {
@@ -9,6 +10,8 @@ export interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The name of this host. */
   readonly node: string;
+  /** A file by its absolute path; undefined while it is not known. Without it, files are read as they are asked for. */
+  readonly file?: (path: string) => TextFile | undefined;
 }
 
 /** What a template has read: the interest of its target, and what to look at for changes. */
@@ -16,6 +19,8 @@ export interface Reads {
   readonly services: ReadonlySet<string>;
   /** True when it asked for the list of services. */
   readonly all: boolean;
+  /** The files that it asked for, by absolute path; absent when none. */
+  readonly files?: ReadonlySet<string>;
 }
 
 /** True when nothing that the template read differs: it would render the same. */
@@ -46,6 +51,8 @@ export interface View {
   readonly node: string;
   /** A variable, undefined when it is not set or empty. */
   env(name: string): string | undefined;
+  /** A file by its absolute path; empty, and noted as unknown, while it is unknown. */
+  file(path: string): TextFile;
   /** All instances of a service in any state, by id; empty, and noted as unknown, while it is unknown. */
   service(name: string): readonly Instance[];
   /** Every service, by name. */
@@ -56,7 +63,7 @@ export interface View {
   unknown(): readonly string[];
   /** The instances that were read, as a template gets them. */
   instances(): ReadonlySet<Instance>;
-  /** The values of the variables that were read. */
+  /** The values of the variables and the texts of the files that were read. */
   variables(): ReadonlySet<string>;
 }
 
@@ -66,7 +73,9 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
   const named = new Set<string>();
   const unknown = new Set<string>();
   const variables = new Set<string>();
+  const files = new Map<string, TextFile>();
   let all = false;
+  let instances: ReadonlySet<Instance> | undefined;
 
   const known = (name: string, list: readonly Instance[]): readonly Instance[] => {
     const before = lists.get(name);
@@ -75,6 +84,7 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       ? list.filter((instance) => !without.has(instance))
       : list;
     lists.set(name, kept);
+    instances = undefined;
     return kept;
   };
 
@@ -84,6 +94,16 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       const value = Object.hasOwn(world.env, name) ? world.env[name] : undefined;
       if (value) variables.add(value);
       return value || undefined;
+    },
+    file(path) {
+      const before = files.get(path);
+      if (before) return before;
+      const found = (world.file ?? readTextFile)(path);
+      if (found === undefined) unknown.add(`file ${path}`);
+      const file = found ?? { text: "" };
+      files.set(path, file);
+      if ("text" in file) variables.add(file.text);
+      return file;
     },
     service(name) {
       named.add(name);
@@ -96,9 +116,12 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       if (!world.snapshot?.complete) unknown.add("the list of services");
       return [...(world.snapshot?.services ?? [])].map(([name, list]) => [name, known(name, list)] as const);
     },
-    reads: () => ({ services: named, all }),
+    reads: () => ({ services: named, all, ...(files.size > 0 && { files: new Set(files.keys()) }) }),
     unknown: () => [...unknown].sort(),
-    instances: () => new Set([...lists.values()].flat()),
+    instances() {
+      instances ??= new Set([...lists.values()].flat());
+      return instances;
+    },
     variables: () => variables,
   };
 }

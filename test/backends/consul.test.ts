@@ -34,6 +34,17 @@ contractSuite({
         const backend = await open(consul.port);
         return { backend, die: () => backend.close() };
       },
+      // As gliderlabs/registrator would: with a check of its own.
+      plant: ({ id, service, address, port, tags }) =>
+        ask("PUT", "/agent/service/register", {
+          ID: id,
+          Name: service,
+          Address: address,
+          Port: port,
+          Tags: tags,
+          Check: { TTL: "10s", Status: "passing" },
+        }),
+      unclaim: (node) => ask("PUT", `/agent/service/deregister/${encodeURIComponent(`portolan:${node}`)}`),
       close: async () => {},
     };
   },
@@ -133,6 +144,7 @@ describe("consul:", () => {
         "consul-x": "reserved",
         "portolan-x": "reserved",
         fits: "x".repeat(512),
+        "fits-too": `${"☃".repeat(170)}xx`,
         long: "☃".repeat(171),
         ...many,
       };
@@ -149,6 +161,7 @@ describe("consul:", () => {
       );
       expect(lost).toEqual(expect.arrayContaining(["a.b", "consul-x", "portolan-x", "long"]));
       expect(back?.meta.fits).toHaveLength(512);
+      expect(Buffer.byteLength(back?.meta["fits-too"] ?? "")).toBe(512);
       expect(Object.keys((await health("limits"))[0]?.Service.Meta ?? {})).toHaveLength(64);
       await lease.release(signal);
     });
@@ -659,8 +672,8 @@ describe("consul:", () => {
   it.each([
     ["consul://a:1,b:2", "one host"],
     ["consul://a/path", "no meaning"],
-    ["consul://a?layout=registrator", "not available yet"],
-    ["consul://a?ca=/x", "not available yet"],
+    ["consul://a?layout=registrator", "no layout"],
+    ["consul://a?user=x", 'no "user"'],
     ["consul://a?token-file=/does/not/exist", "cannot be read"],
   ])("refuses %s", async (url, why) => {
     await expect(openConsul(parseBackendUrl(url), { env: {} })).rejects.toMatchObject({

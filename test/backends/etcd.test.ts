@@ -18,10 +18,17 @@ import { get } from "../servers/http.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
+import {
+  expectFailover,
+  expectNewWorld,
+  expectPatienceToEnd,
+  expectUnknown,
+  looksAt,
+  signal,
+} from "./backend-stage.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
 import { type Gate, openGate } from "./gate.ts";
 
-const signal = new AbortController().signal;
 const open = (text: string): Promise<Backend> => openEtcd(parseBackendUrl(text), { env: {} });
 
 let server: Etcd;
@@ -41,12 +48,18 @@ contractSuite({
   name: "etcd:",
   ttl: 2,
   async start() {
-    const url = `etcd://127.0.0.1:${server.port}${prefix()}`;
+    const root = prefix();
+    const url = `etcd://127.0.0.1:${server.port}${root}`;
+    const bare = new Etcd3({ hosts: server.url });
     return {
       open: () => open(url),
       // A dead process is one that no longer renews.
       openMortal: async () => ({ backend: await open(url), die: async () => {} }),
-      close: async () => {},
+      async plant(instance) {
+        await bare.put(`${root}/services/${instance.service}/${instance.id}`).value(encodeInstance(instance));
+      },
+      unclaim: async (node) => void (await bare.delete().key(`${root}/nodes/${node}`)),
+      close: async () => bare.close(),
     };
   },
 });
@@ -198,35 +211,17 @@ describe("etcd:", () => {
 
   it("asks the other hosts when one does not answer", async () => {
     const dead = await freePort();
-    const several = await open(`etcd://127.0.0.1:${dead},127.0.0.1:${server.port}${root}`);
-    const owner = someOwner();
-    const lease = several.lease(owner, 30);
-    for (let n = 0; n < 10; n += 1) await lease.renew(signal);
-    const observation = several.observe({ services: "all" });
-    await eventually(observation, () => true);
-    await observation.close();
-    await lease.release(signal);
-    await several.close();
+    await expectFailover(await open(`etcd://127.0.0.1:${dead},127.0.0.1:${server.port}${root}`), 30);
   });
 
   it("refuses a layout that it cannot write, and half of a credential", async () => {
-    for (const query of ["layout=skydns", "user=root", "cert=/etc/hostname", "ca=/no/such/file"]) {
+    for (const query of ["layout=curator", "user=root", "cert=/etc/hostname", "ca=/no/such/file"]) {
       await expect(open(`etcd://127.0.0.1?${query}`)).rejects.toMatchObject({ code: "BACKEND_URL" });
     }
   });
 
   it("is unknown, not empty, while no server answers", async () => {
-    const nobody = await open(`etcd://127.0.0.1:${await freePort()}`);
-    const observation = nobody.observe({ services: "all" });
-    await waitFor("a problem", () => observation.current().problem?.kind === "unreachable", {
-      within: 20_000,
-    });
-    expect(observation.current().known).toBe(false);
-    await expect(nobody.lease(someOwner(), 5).renew(signal)).rejects.toMatchObject({
-      code: "BACKEND_UNREACHABLE",
-    });
-    await observation.close();
-    await nobody.close();
+    await expectUnknown(await open(`etcd://127.0.0.1:${await freePort()}`));
   });
 });
 
@@ -260,15 +255,7 @@ describe("etcd: in trouble", () => {
     await troubled.stop();
   });
 
-  const seen = (service: string, count = 1) =>
-    eventually(observation, (s) => instancesOf(s, service)?.length === count, 20_000);
-  const problem = (kind: "unreachable" | "denied" | undefined) =>
-    waitFor(`problem ${kind}`, () => observation.current().problem?.kind === kind, { within: 130_000 });
-  /** What stands in an observation that has a problem. */
-  const kept = () => {
-    const now = observation.current();
-    return now.known ? [...now.value.services.keys()] : undefined;
-  };
+  const { seen, problem, kept } = looksAt(() => observation);
 
   it("keeps what it knows while the server is away, says so, and goes on afterwards", async () => {
     await troubled.stop();
@@ -312,14 +299,8 @@ describe("etcd: in trouble", () => {
 
   it("gives up on a server that takes calls and never answers, and on a cancelled call at once", async () => {
     gate.hold();
-    const cancelled = new AbortController();
-    const before = performance.now();
-    const call = lease.owned(cancelled.signal);
-    cancelled.abort();
-    await expect(call).rejects.toMatchObject({ code: "ABORTED" });
-    expect(performance.now() - before).toBeLessThan(1_000);
     observation.refresh();
-    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    await expectPatienceToEnd(lease, 7_000);
     await problem("unreachable");
     expect(kept()).toEqual(["kept"]);
     gate.open();
@@ -330,17 +311,13 @@ describe("etcd: in trouble", () => {
   });
 
   it("takes a wiped server for a new world, and fills it again", async () => {
-    const problems: unknown[] = [];
-    const unsubscribe = observation.subscribe(() => problems.push(observation.current().problem?.kind));
-    await troubled.wipeAndRestart();
-    await seen("kept", 0);
-    // Nobody can take this for a removal: the connection was seen to break before.
-    expect(problems).toContain("unreachable");
-    unsubscribe();
-    await problem(undefined);
-    expect(await lease.renew(signal)).toMatchObject({ fresh: true });
-    await lease.register(instance, signal);
-    await seen("kept");
+    await expectNewWorld(
+      observation,
+      () => troubled.wipeAndRestart(),
+      lease,
+      () => lease.renew(signal),
+      instance,
+    );
   });
 
   it("tells refused credentials from an outage", async () => {

@@ -22,6 +22,12 @@ contractSuite({
       open: () => open(dir),
       // A dead process is one that no longer renews.
       openMortal: async () => ({ backend: await open(dir), die: async () => {} }),
+      async plant(instance) {
+        const folder = join(dir, "services", instance.service);
+        await mkdir(folder, { recursive: true });
+        await writeFile(join(folder, `${instance.id}.json`), `${encodeInstance(instance)}\n`);
+      },
+      unclaim: (node) => rm(join(dir, "nodes", node)),
       close: async () => {},
     };
   },

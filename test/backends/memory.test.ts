@@ -10,6 +10,14 @@ contractSuite({
   },
   async start() {
     const shared = await openMemory();
-    return { open: async () => shared, close: async () => {} };
+    return {
+      open: async () => shared,
+      // Nothing looks at the owner of what is registered.
+      async plant(instance) {
+        const lease = shared.lease({ node: "planter", engine: "X", run: "1" }, 2);
+        await lease.register(instance, new AbortController().signal);
+      },
+      close: async () => {},
+    };
   },
 });

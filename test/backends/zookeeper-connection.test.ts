@@ -29,12 +29,12 @@ describe("a ZooKeeper connection", () => {
   it("replaces a node of version 0 only while it has version 0", async () => {
     // In the package's own transactions this version means any.
     await on.create("/replaced", "a", "ephemeral");
-    expect(await on.replace("/replaced", 0, "b")).toBe(true);
+    expect(await on.replace("/replaced", 0, "b", "ephemeral")).toBe(true);
     await on.write("/replaced", "c");
-    expect(await on.replace("/replaced", 0, "d")).toBe(false);
+    expect(await on.replace("/replaced", 0, "d", "ephemeral")).toBe(false);
     expect(await on.read("/replaced")).toMatchObject({ text: "c", version: 1, holder: on.session.id });
-    expect(await on.replace("/replaced", 1, "e")).toBe(true);
-    expect(await on.replace("/nothing", 0, "f")).toBe(false);
+    expect(await on.replace("/replaced", 1, "e", "ephemeral")).toBe(true);
+    expect(await on.replace("/nothing", 0, "f", "ephemeral")).toBe(false);
   });
 
   it("gives expected outcomes as values", async () => {

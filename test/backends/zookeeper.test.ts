@@ -17,10 +17,17 @@ import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { fourLetterWord, startZooKeeper, type ZooKeeper } from "../servers/zookeeper.ts";
+import {
+  expectFailover,
+  expectNewWorld,
+  expectPatienceToEnd,
+  expectUnknown,
+  looksAt,
+  signal,
+} from "./backend-stage.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
 import { type Gate, openGate } from "./gate.ts";
 
-const signal = new AbortController().signal;
 const open = (text: string): Promise<Backend> => openZookeeper(parseBackendUrl(text), { env: {} });
 
 /** A connection beside the backend, to see and to do what it does not. */
@@ -44,8 +51,14 @@ contractSuite({
   name: "zookeeper:",
   ttl: 2,
   async start() {
-    const url = `zookeeper://${server.address}${chroot()}`;
+    const root = chroot();
+    const url = `zookeeper://${server.address}${root}`;
     return {
+      async plant(instance) {
+        const path = `${root}/services/${instance.service}/${instance.id}`;
+        await bare.create(path, encodeInstance(instance), "persistent");
+      },
+      unclaim: async (node) => void (await bare.remove(`${root}/nodes/${node}`)),
       open: () => open(url),
       async openMortal() {
         const backend = await open(url);
@@ -394,34 +407,20 @@ describe("zookeeper:", () => {
   });
 
   it("asks the other hosts when one does not answer", async () => {
-    const several = await open(`zookeeper://127.0.0.1:${await freePort()},${server.address}${root}`);
-    const lease = several.lease(someOwner(), 10);
-    await lease.renew(signal);
-    const observation = several.observe({ services: "all" });
-    await eventually(observation, () => true);
-    await observation.close();
-    await lease.release(signal);
-    await several.close();
+    await expectFailover(
+      await open(`zookeeper://127.0.0.1:${await freePort()},${server.address}${root}`),
+      10,
+    );
   });
 
   it("refuses what it cannot do, before it connects", async () => {
-    for (const rest of ["?layout=curator", "?user=root", "?ca=/etc/hosts", "/a//b", "/a/../b"]) {
+    for (const rest of ["?layout=skydns", "?user=root", "?ca=/etc/hosts", "/a//b", "/a/../b"]) {
       await expect(open(`zookeeper://127.0.0.1${rest}`)).rejects.toMatchObject({ code: "BACKEND_URL" });
     }
   });
 
   it("is unknown, not empty, while no server answers", async () => {
-    const nobody = await open(`zookeeper://127.0.0.1:${await freePort()}`);
-    const observation = nobody.observe({ services: "all" });
-    await waitFor("a problem", () => observation.current().problem?.kind === "unreachable", {
-      within: 20_000,
-    });
-    expect(observation.current().known).toBe(false);
-    await expect(nobody.lease(someOwner(), 5).renew(signal)).rejects.toMatchObject({
-      code: "BACKEND_UNREACHABLE",
-    });
-    await observation.close();
-    await nobody.close();
+    await expectUnknown(await open(`zookeeper://127.0.0.1:${await freePort()}`));
   });
 
   it("tells a refused right from an outage, and protects what it writes under a user", async () => {
@@ -480,14 +479,7 @@ describe("zookeeper: in trouble", () => {
     await troubled.stop();
   });
 
-  const seen = (service: string, count = 1) =>
-    eventually(observation, (s) => instancesOf(s, service)?.length === count, 20_000);
-  const problem = (kind: "unreachable" | "denied" | undefined) =>
-    waitFor(`problem ${kind}`, () => observation.current().problem?.kind === kind, { within: 130_000 });
-  const kept = () => {
-    const now = observation.current();
-    return now.known ? [...now.value.services.keys()] : undefined;
-  };
+  const { seen, problem, kept } = looksAt(() => observation);
   /** The next renewal that succeeds; where one fails, the registrator tries again. */
   const renewed = () => waitFor("a renewal", () => lease.renew(signal), { within: 50_000, every: 100 });
 
@@ -510,14 +502,8 @@ describe("zookeeper: in trouble", () => {
 
   it("notices a connection that went silent, and continues its session when it can", async () => {
     gate.hold();
-    const before = performance.now();
-    const cancelled = new AbortController();
-    const call = lease.owned(cancelled.signal);
-    cancelled.abort();
-    await expect(call).rejects.toMatchObject({ code: "ABORTED" });
     // A third of the 10 s that the server granted.
-    await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
-    expect(performance.now() - before).toBeLessThan(5_500);
+    await expectPatienceToEnd(lease, 5_500);
     gate.open();
     expect(await renewed()).toMatchObject({ fresh: false });
     await lease.register({ ...instance, service: "after-silence" }, signal);
@@ -583,15 +569,6 @@ describe("zookeeper: in trouble", () => {
   });
 
   it("takes a wiped server for a new world, and fills it again", async () => {
-    const problems: unknown[] = [];
-    const unsubscribe = observation.subscribe(() => problems.push(observation.current().problem?.kind));
-    await troubled.wipeAndRestart();
-    await seen("kept", 0);
-    // Nobody can take this for a removal: the connection was seen to break before.
-    expect(problems).toContain("unreachable");
-    unsubscribe();
-    expect(await renewed()).toMatchObject({ fresh: true });
-    await lease.register(instance, signal);
-    await seen("kept");
+    await expectNewWorld(observation, () => troubled.wipeAndRestart(), lease, renewed, instance);
   });
 });

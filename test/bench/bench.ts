@@ -6,10 +6,12 @@ import { cleanLeftovers } from "../servers/leftovers.ts";
 import { benchAgent } from "./agent.ts";
 import { buildFloor } from "./build-floor.ts";
 import { type Containers, startContainers } from "./containers.ts";
-import { readOptions, type Subject } from "./options.ts";
+import { startCrowd } from "./crowd.ts";
+import { type BenchOptions, readOptions, type Subject } from "./options.ts";
 import type { Programs } from "./programs.ts";
 import { benchRegistrator } from "./registrator.ts";
 import { type Result, tableOf } from "./result.ts";
+import { benchScale } from "./scale.ts";
 import { startStore } from "./start-store.ts";
 import { benchTemplater } from "./templater.ts";
 
@@ -34,29 +36,60 @@ async function benchStore(
   }
 }
 
-async function main(): Promise<number> {
-  const options = readOptions(process.argv.slice(2));
-  await cleanLeftovers();
-  const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
-  const [floor, containers] = await Promise.all([buildFloor(), startContainers()]);
-  const programs: Programs = { cli: options.cli, floor, haproxy: haproxy.haproxy, n: options.n };
-  const results: Result[] = [];
-  const loads: Record<string, readonly string[]> = { start: load() };
+/** Takes note of results when they come, and says them. */
+interface Notes {
+  readonly results: Result[];
+  readonly loads: Record<string, readonly string[]>;
+}
+
+async function noting(notes: Notes, what: string, measure: () => Promise<readonly Result[]>): Promise<void> {
+  const begun = performance.now();
+  const found = await measure();
+  notes.results.push(...found);
+  notes.loads[what] = load();
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  say(`\n${tableOf(found)}\n(${seconds} s; load average ${load().join(" ")})`);
+}
+
+async function latencies(options: BenchOptions, programs: Programs, notes: Notes): Promise<void> {
+  const containers = await startContainers();
   try {
     for (const subject of options.only) {
-      const begun = performance.now();
-      const found =
-        subject === "memory"
-          ? await benchAgent(containers, programs)
-          : await benchStore(subject, containers, programs);
-      results.push(...found);
-      loads[subject] = load();
-      const seconds = Math.round((performance.now() - begun) / 1000);
-      say(`\n${tableOf(found)}\n(${seconds} s; load average ${load().join(" ")})`);
+      await noting(notes, subject, () =>
+        subject === "memory" ? benchAgent(containers, programs) : benchStore(subject, containers, programs),
+      );
     }
   } finally {
     await containers.host.stop();
   }
+}
+
+async function scale(options: BenchOptions, programs: Programs, notes: Notes): Promise<void> {
+  say(`\nstarting ${options.scale} containers`);
+  const crowd = await startCrowd(options.scale);
+  try {
+    for (const subject of options.only) {
+      if (subject === "memory") continue;
+      await noting(notes, `${subject}, ${options.scale} containers`, async () => {
+        const store = await startStore(subject);
+        return benchScale(subject, store, crowd, programs).finally(store.stop);
+      });
+    }
+  } finally {
+    await crowd.stop();
+  }
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  await cleanLeftovers();
+  const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
+  const floor = await buildFloor();
+  const programs: Programs = { cli: options.cli, floor, haproxy: haproxy.haproxy, n: options.n };
+  const notes: Notes = { results: [], loads: { start: load() } };
+  if (options.n > 0) await latencies(options, programs, notes);
+  if (options.scale > 0) await scale(options, programs, notes);
+  const { results, loads } = notes;
   const order = [...new Set(results.map(({ what }) => what))];
   const sorted = order.flatMap((what) => results.filter((result) => result.what === what));
   process.stdout.write(`\n${tableOf(sorted)}\n`);

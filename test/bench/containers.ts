@@ -30,8 +30,12 @@ export interface Containers {
   readonly standing: readonly { readonly name: string; readonly service: string }[];
 }
 
-// Process 1 gets only the signals that it handles.
-const untilSignal = ["sh", "-c", "trap 'exit 0' USR1; while true; do sleep 3600 & wait $!; done"];
+/** A command that ends at SIGUSR1, which is no stop signal. Process 1 gets only the signals that it handles. */
+export const untilSignal: readonly string[] = [
+  "sh",
+  "-c",
+  "trap 'exit 0' USR1; while true; do sleep 3600 & wait $!; done",
+];
 
 /** How many containers just run. */
 export const standingCount = 20;

@@ -7,9 +7,11 @@ export type Subject = (typeof subjects)[number];
 
 /** What a run of the bench is told. */
 export interface BenchOptions {
-  /** Samples of each latency, for product and floor. */
+  /** Samples of each latency, for product and floor; 0 leaves all but the scale out. */
   readonly n: number;
   readonly only: readonly Subject[];
+  /** Containers of the part that measures many of them; 0 leaves it out. */
+  readonly scale: number;
   /** Where the results go as JSON, besides the table. */
   readonly json: string | undefined;
   /** The built product. */
@@ -22,17 +24,23 @@ export function readOptions(args: readonly string[]): BenchOptions {
     args: [...args],
     options: {
       n: { type: "string", default: "30" },
+      scale: { type: "string", default: "500" },
       only: { type: "string", default: subjects.join() },
       json: { type: "string" },
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
     },
   });
   const n = Number(values.n);
-  if (!Number.isInteger(n) || n < 1) throw new Error(`--n ${values.n}: not a number of samples`);
+  if (!Number.isInteger(n) || n < 0)
+    throw new Error(`--n ${values.n}: not a number of samples; 0 leaves the latencies out`);
+  const scale = Number(values.scale);
+  if (!Number.isInteger(scale) || scale < 0) {
+    throw new Error(`--scale ${values.scale}: not a number of containers`);
+  }
   const only = values.only.split(",").map((name) => {
     const subject = subjects.find((one) => one === name);
     if (!subject) throw new Error(`--only ${name}: not one of ${subjects.join(", ")}`);
     return subject;
   });
-  return { n, only, json: values.json, cli: resolve(values.cli) };
+  return { n, scale, only, json: values.json, cli: resolve(values.cli) };
 }

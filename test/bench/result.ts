@@ -5,7 +5,7 @@ export interface Result {
   readonly subject: string;
   /** E.g. `container started → record readable`. */
   readonly what: string;
-  readonly unit: "ms" | "MB" | "%";
+  readonly unit: "ms" | "MB" | "%" | "calls";
   readonly product: Stats;
   readonly floor: Stats;
   /** Of the medians. Undefined where the floor is too close to nothing to be divided by. */

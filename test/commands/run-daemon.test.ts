@@ -26,6 +26,7 @@ it("a daemon that is to end while its configuration is read again is not started
   const context: Context = {
     ...{ command: "templater", settings: await read(), reread: read, env: {}, cwd: dir, version: "1", log },
     ...{ print() {}, say() {}, started() {}, stop: stopping.signal },
+    ...{ hurry: new AbortController().signal, linger() {} },
     onReload: (listener) => {
       hangUp = listener;
     },

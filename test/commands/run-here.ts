@@ -32,6 +32,8 @@ export function startHere(argv: readonly string[], cwd: string, env: Host["env"]
       stderr += `${line}\n`;
     },
     stop: stopping.signal,
+    hurry: new AbortController().signal,
+    linger: () => {},
     onReload: () => {},
     knows: () => {},
     started: () => {},

@@ -75,6 +75,65 @@ agent:
     });
   });
 
+  it("takes every kind of reload, and what a file is to be", () => {
+    const reloads = [
+      "{ haproxy: { socket: /run/a.sock, master: /run/m.sock, pidfile: run/pid } }",
+      "{ haproxy: { socket: a.sock } }",
+      "{ nginx: { pidfile: /run/nginx.pid } }",
+      "{ nginx: { pidfile: /run/nginx.pid, maxOld: 0, errorLog: log/error.log } }",
+      "{ http: { url: 'http://127.0.0.1:1/reload' } }",
+      "{ http: { url: 'https://h/x', method: PUT, expect: [200, 204] } }",
+      "{ container: { name: lb, signal: SIGHUP } }",
+      "{ container: { name: lb, exec: [nginx, -s, reload], docker: 'tcp://h:2375' } }",
+    ];
+    const entries = reloads.map((reload) => `{ source: a, destination: b, reload: ${reload} }`);
+    const access = "{ source: a, destination: b, owner: 'root:haproxy', backups: 0, group: lb }";
+    const { values, mistakes } = parse(`templater: { templates: [${[...entries, access].join(", ")}] }`);
+    expect(mistakes).toEqual([]);
+    const { templates } = values.templater as { templates: readonly { reload: unknown }[] };
+    expect(templates.map(({ reload }) => reload)).toEqual([
+      {
+        kind: "haproxy",
+        socket: "/run/a.sock",
+        master: "/run/m.sock",
+        pidfile: "/etc/portolan/run/pid",
+      },
+      { kind: "haproxy", socket: "/etc/portolan/a.sock" },
+      { kind: "nginx", pidfile: "/run/nginx.pid", maxOld: 4 },
+      { kind: "nginx", pidfile: "/run/nginx.pid", maxOld: 0, errorLog: "/etc/portolan/log/error.log" },
+      { kind: "http", url: "http://127.0.0.1:1/reload", method: "POST", expect: [] },
+      { kind: "http", url: "https://h/x", method: "PUT", expect: [200, 204] },
+      { kind: "container", name: "lb", action: { signal: "SIGHUP" } },
+      {
+        kind: "container",
+        name: "lb",
+        action: { exec: ["nginx", "-s", "reload"] },
+        docker: "tcp://h:2375",
+      },
+      { kind: "none" },
+    ]);
+    expect(templates.at(-1)).toMatchObject({
+      owner: { user: "root", group: "haproxy" },
+      backups: 0,
+      group: "lb",
+    });
+  });
+
+  it.each([
+    ["reload: { http: { url: x } }", 'reload.http.url: "x" is not a URL'],
+    ["reload: { http: { url: 'http://h', expect: ok } }", 'expect: "ok" is not an HTTP status'],
+    ["reload: { nginx: { maxOld: x } }", "nginx.pidfile: it is missing"],
+    ["reload: { container: { name: x } }", "container: it has to hold exactly one of signal and exec"],
+    ["reload: { container: { signal: HUP } }", "container.name: it is missing"],
+    ["reload: { haproxy: /run/a.sock }", "haproxy: it is not a mapping of keys to values"],
+    ["owner: 'a b'", "owner: it is not an owner; write e.g. root:haproxy"],
+    ["backups: many", 'backups: "many" is not a number from 0'],
+    ["group: 5x, backups: -1", 'backups: "-1" is not a number'],
+  ])("says what is wrong with %s", (keys, message) => {
+    const { mistakes } = parse(`templater: { templates: [{ source: a, destination: b, ${keys} }] }`);
+    expect(mistakes.join("\n")).toContain(message);
+  });
+
   it("takes one backend as a word, and nothing at all", () => {
     expect(parse("backend: 'consul:'").values).toEqual({ backend: ["consul:"] });
     expect(parse("# nothing yet\n")).toMatchObject({ values: {}, mistakes: [] });
@@ -118,10 +177,10 @@ agent:
       "10:7: templater.templates[0].check: it is neither a list of words nor {shell: …}",
       "11:17: templater.templates[0].reload.signal.pidfile: it is missing",
       '11:26: templater.templates[0].reload.signal.name: "HUPP" is not a signal; the nearest is HUP',
-      "11:39: templater.templates[0].reload.haproxy: not available yet",
+      "11:39: templater.templates[0].reload.haproxy.socket: it is missing",
       "12:7: templater.templates[0].guard: not available yet",
       "13:35: templater.templates[1].reload: it has to be exactly one of",
-      "14:35: templater.templates[2].reload: it is neither none, {command: […]}",
+      "14:35: templater.templates[2].reload: it is neither none nor a mapping with one of command, ",
       "14:52: templater.templates[2].check: it names no program",
       "15:7: templater.templates[3]: it is not a mapping of keys to values",
     ];
@@ -129,15 +188,10 @@ agent:
     expect(mistakes.join()).not.toContain("secret");
   });
 
-  it.each(["group", "owner", "forEach", "backups", "verify", "guard"])(
-    "says that %s is not available yet",
-    (key) => {
-      const text = `templater: { templates: [{ source: a, destination: b, ${key}: 1 }] }`;
-      expect(parse(text).mistakes).toEqual([
-        expect.stringContaining(`templates[0].${key}: not available yet`),
-      ]);
-    },
-  );
+  it.each(["forEach", "verify", "guard"])("says that %s is not available yet", (key) => {
+    const text = `templater: { templates: [{ source: a, destination: b, ${key}: 1 }] }`;
+    expect(parse(text).mistakes).toEqual([expect.stringContaining(`templates[0].${key}: not available yet`)]);
+  });
 
   it.each<[text: string, mistakes: string[]]>([
     ["a: [1\nb: {\n", [":2:1: ", ":3:1: "]],

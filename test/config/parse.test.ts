@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseDuration, parseDurationFrom } from "../../src/config/duration.ts";
+import { parseDuration, parseNoneOrFrom } from "../../src/config/duration.ts";
+import { parseAttempts, parseInterval } from "../../src/config/from-registrator.ts";
 import { parseListenAddress } from "../../src/config/listen-address.ts";
 import { nearest } from "../../src/config/nearest.ts";
 import {
@@ -29,9 +30,9 @@ const cases: readonly (readonly [
   ["duration beyond a timer", plain, { "577h": /the most is 576h/, "576h": 576 * 3_600_000 }],
   ["seconds", seconds, { "15": 15_000, "250ms": 250, "1.5": 1500, "15 s": /not a duration/ }],
   [
-    "duration of at least a second",
-    parseDurationFrom(1000),
-    { "1": 1000, "500ms": /least is 1s/, "0": /least/ },
+    "duration of at least a second, or none",
+    parseNoneOrFrom(1000),
+    { "1": 1000, "500ms": /least is 1s, and 0 means none/, "0": 0, "0s": 0, "-1": /not a duration/ },
   ],
   [
     "wait",
@@ -80,7 +81,28 @@ const cases: readonly (readonly [
   ],
   ["switch", parseSwitch, { true: true, T: true, "1": true, no: false, OFF: false, maybe: /neither true/ }],
   ["word", parseOneOf(["keep", "deregister"]), { keep: "keep", deregster: /the nearest is deregister/ }],
-  ["tags", parseTags, { "a, b,,c": ["a", "b", "c"], "a\\,b,c": ["a,b", "c"], "": [] }],
+  [
+    "tags",
+    parseTags,
+    {
+      "a, b,,c": ["a", " b", "c"],
+      "a\\,b,c": ["a,b", "c"],
+      "": [],
+      "{{name}},{{labels.a}},{{#if env.X}}x{{/if}}": ["{{name}}", "{{labels.a}}", "{{#if env.X}}x{{/if}}"],
+      "{{../name}} {{this.name}} {{./x}}": ["{{../name}} {{this.name}} {{./x}}"],
+      "a,{{.Config.Hostname}}": /Go template; write it in Handlebars.*\{\{labels\.team\}\}/,
+      '{{ index .Config.Labels "x" }}': /Go template/,
+      "{{with $x := .Name}}{{$x}}{{end}}": /Go template/,
+      "{{- toUpper (.Name) -}}": /Go template/,
+      '{{httpGet "http://169.254.169.254/"}}': /Go template/,
+    },
+  ],
+  [
+    "retry attempts",
+    parseAttempts,
+    { "-1": -1, "0": 0, "10": 10, "-2": /whole number, or -1/, x: /not a number/ },
+  ],
+  ["retry interval", parseInterval, { "2000": 2000, "2s": 2000, "1.5s": 1500, x: /not a duration/ }],
   [
     "selection",
     parseSelection,

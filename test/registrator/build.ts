@@ -34,11 +34,16 @@ export function published(
     { address: "0.0.0.0", port: hostPort },
     { address: "::", port: hostPort },
   ];
-  return { port, protocol, bindings };
+  return { port, protocol, bindings, first: { address: "0.0.0.0", port: hostPort } };
 }
 
 /** A port that is exposed only. */
 export function exposed(port: number, protocol: ContainerPort["protocol"] = "tcp"): ContainerPort {
+  return { port, protocol, bindings: [], first: null };
+}
+
+/** An exposed port of a container whose ports Docker does not list, as under host networking. */
+export function unlisted(port: number, protocol: ContainerPort["protocol"] = "tcp"): ContainerPort {
   return { port, protocol, bindings: [] };
 }
 
@@ -49,6 +54,8 @@ export function engine(...containers: readonly Container[]): Engine {
     apiVersion: "1.41",
     containers: new Map(containers.map((entry) => [entry.id, entry])),
     unread: new Map(),
+    ended: new Map(),
+    crashing: new Map(),
   };
 }
 

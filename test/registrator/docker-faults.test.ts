@@ -20,7 +20,14 @@ afterEach(async () => {
 });
 
 function observe({ resync = 60_000, stoppingFor = 60_000, url = docker.url } = {}): Source<Engine> {
-  source = observeDocker({ url, env: {}, resync, readable: () => false, stoppingFor: () => stoppingFor });
+  source = observeDocker({
+    url,
+    env: {},
+    resync,
+    readable: () => false,
+    stoppingFor: () => stoppingFor,
+    keeps: () => false,
+  });
   return source;
 }
 
@@ -104,6 +111,17 @@ describe("observeDocker", () => {
     await eventually(observed, shows("a:8080"), 5000);
   });
 
+  it("does not take a stop signal that is told late for one of this life", async () => {
+    docker.containers.set("a", { ...web("a"), started: new Date(Date.now() - 1000).toISOString() });
+    const observed = observe({ stoppingFor: 60_000 });
+    await eventually(observed, shows("a:8080"));
+    docker.emit("kill", "a", { signal: "15" }, 1, 5);
+    docker.emit("kill", "a", { signal: "1" });
+    docker.containers.set("b", web("b"));
+    docker.emit("start", "b");
+    await eventually(observed, shows("a:8080", "b:8080"));
+  });
+
   it("shows a container that survived a stop signal from before the start again", async () => {
     docker.containers.set("a", web("a"));
     docker.emit("kill", "a", { signal: "15" });
@@ -159,7 +177,7 @@ describe("observeDocker", () => {
     docker.emit("rename", "a");
     await waitFor("a read", () => answers.length === 1, { within: 2000, every: 1 });
     a.running = false;
-    docker.emit("die", "a");
+    docker.emit("die", "a", { exitCode: "0" });
     await eventually(observed, shows(), 2000);
     answers[0]?.();
     await waitFor("the read after the end", () => answers.length === 2, { within: 2000, every: 1 });
@@ -194,6 +212,30 @@ describe("observeDocker", () => {
     docker.emit("start", "a");
     await eventually(observed, shows("a:8080"), 2000);
     expect(docker.script.asked.filter((path) => path.includes("/containers/a/"))).toHaveLength(1);
+  });
+
+  it("asks once about a container that ended, although it leaves its network after that", async () => {
+    const a = web("a");
+    docker.containers.set("a", a);
+    const observed = observe();
+    await eventually(observed, shows("a:8080"));
+    const asks = () => docker.script.asked.filter((path) => path.includes("/containers/a/")).length;
+    const before = asks();
+    let answer = () => {};
+    docker.script.after = async (path) => {
+      if (path.includes("/containers/a/")) await new Promise<void>((resolve) => (answer = resolve));
+    };
+    a.running = false;
+    docker.emit("die", "a", { exitCode: "0" });
+    docker.emit("disconnect", "bridge", { container: "a" }, 1, 0, "network");
+    await eventually(observed, shows(), 2000);
+    await waitFor("the read", () => asks() > before, { within: 2000, every: 1 });
+    docker.containers.set("b", web("b"));
+    docker.emit("start", "b");
+    await eventually(observed, shows("b:8080"), 2000);
+    answer();
+    await sleep(100);
+    expect(asks() - before).toBe(1);
   });
 
   it("finds a restart whose events were lost (R4)", async () => {

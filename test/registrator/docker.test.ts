@@ -29,6 +29,7 @@ describe("observeDocker on a real Docker", () => {
       resync: 2000,
       readable: (name) => name.startsWith("SERVICE_"),
       stoppingFor: () => 3000,
+      keeps: () => false,
     });
     await eventually(source, (engine) => of(engine) !== undefined);
     seen = [];
@@ -94,6 +95,7 @@ describe("observeDocker on a real Docker", () => {
       resync: 60_000,
       readable: () => false,
       stoppingFor: () => 60_000,
+      keeps: () => false,
     });
     const first = await eventually(late, (engine) => of(engine, lingering.id) !== undefined);
     expect(of(first, lingering.id)?.stopping).toBe(true);

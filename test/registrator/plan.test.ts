@@ -22,18 +22,19 @@ const instance = fc
     }),
   );
 const world = fc.uniqueArray(instance, { selector: refKey });
+const gone = () => "gone" as const;
 const held = (list: readonly Instance[]) => new Map(list.map((entry) => [refKey(entry), entry]));
 
 it("makes any actual equal to any desired, and plans nothing when they are equal", () => {
   fc.assert(
     fc.property(world, world, (desired, before) => {
       const actual = held(before);
-      const due = plan(desired, actual, new Map());
+      const due = plan(desired, actual, gone);
       for (const ref of due.deregister) actual.delete(refKey(ref));
       for (const entry of due.register) actual.set(refKey(entry), entry);
       const sorted = (list: Iterable<Instance>) => [...list].sort((a, b) => (refKey(a) < refKey(b) ? -1 : 1));
       expect(sorted(actual.values())).toEqual(sorted(desired));
-      expect(plan(desired, actual, new Map())).toEqual({ deregister: [], register: [] });
+      expect(plan(desired, actual, gone)).toEqual({ deregister: [], register: [], unknown: new Set() });
     }),
   );
 });

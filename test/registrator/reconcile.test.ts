@@ -16,6 +16,9 @@ function scripted() {
   const calls: string[] = [];
   const script = {
     fresh: true,
+    ttl: 15,
+    /** Records without an owner are adopted. */
+    adopts: false,
     /** Called before and after each call takes effect. */
     before: async (_call: string): Promise<void> => {},
     after: async (_call: string): Promise<void> => {},
@@ -32,7 +35,7 @@ function scripted() {
       act(`renew ${owner.node}`, () => {
         const { fresh } = script;
         script.fresh = false;
-        return { ttl: 15, fresh };
+        return { ttl: script.ttl, fresh };
       }),
     register: (i) =>
       act(`register ${i.id}`, () => {
@@ -40,7 +43,12 @@ function scripted() {
         return { leftOut: [] };
       }),
     deregister: (ref) => act(`deregister ${ref.id}`, () => void records.delete(refKey(ref))),
-    owned: () => act("owned", () => [...records.values()].filter((i) => i.owner === ownerText(owner))),
+    owned: () =>
+      act("owned", () =>
+        [...records.values()].filter(
+          (i) => i.owner === ownerText(owner) || (i.owner === undefined && script.adopts),
+        ),
+      ),
     release: () =>
       act(`release ${owner.node}`, () => {
         for (const [key, i] of records) if (i.owner === ownerText(owner)) records.delete(key);
@@ -65,17 +73,20 @@ describe("reconcile", () => {
   let wish: Wish | undefined;
   let running: Reconciler;
   const lines: string[] = [];
+  const recalled: string[] = [];
   const log = new Proxy({} as Log, {
     get: (_log, level) => (_fields: unknown, text: string) => void lines.push(`${String(level)} ${text}`),
   });
   const want = (...instances: Instance[]) => {
-    wish = { owner, instances, unread: new Map() };
+    wish = { owner, instances, fate: () => "gone" };
     running?.nudge();
   };
   const start = () => {
     running = reconcile({
       backend: store.backend,
       wish: () => wish,
+      recall: (records) => void recalled.push(...records.map(({ id }) => id)),
+      lease: {},
       ttlSeconds: 15,
       resync: 60_000,
       log,
@@ -89,6 +100,7 @@ describe("reconcile", () => {
     vi.useFakeTimers();
     store = scripted();
     lines.length = 0;
+    recalled.length = 0;
   });
   afterEach(async () => {
     store.script.before = async () => {};
@@ -176,7 +188,7 @@ describe("reconcile", () => {
   it("keeps what runs in a container that cannot be read (R8)", async () => {
     const sick = one("sick", { container: { id: "c1", name: "sick", image: "web" } });
     store.records.set(refKey(sick), sick);
-    wish = { owner, instances: [one("a")], unread: new Map([["c1", "hangs"]]) };
+    wish = { owner, instances: [one("a")], fate: () => "unread" };
     start();
     await pass(100);
     expect(store.ids()).toEqual(["a", "sick"]);
@@ -190,7 +202,7 @@ describe("reconcile", () => {
     start();
     await pass(100);
     const renamed = { ...owner, node: "h2" };
-    wish = { owner: renamed, instances: [someInstance(renamed, { id: "b" })], unread: new Map() };
+    wish = { owner: renamed, instances: [someInstance(renamed, { id: "b" })], fate: () => "gone" };
     store.script.fresh = true;
     running.nudge();
     await pass(1000);
@@ -288,5 +300,99 @@ describe("reconcile", () => {
     want(...batch, one("web", { state: "draining" }));
     await pass(250);
     expect([...store.records.values()].find(({ id }) => id === "web")?.state).toBe("draining");
+  });
+
+  it("lets no write wait for one that hangs, and mends that one when it ends", async () => {
+    want(one("a"));
+    start();
+    await pass(100);
+    let hangs = true;
+    store.script.before = async (call) => {
+      if (!call.endsWith(" sick") || !hangs) return;
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+      hangs = false;
+      throw unreachable();
+    };
+    want(one("a"), one("sick"));
+    await pass(50);
+    want(one("a"), one("sick"), one("b"));
+    await pass(250);
+    expect(store.ids()).toEqual(["a", "b"]);
+    want(one("sick"), one("b", { state: "draining" }));
+    await pass(250);
+    expect([...store.records.values()].map(({ id, state }) => `${id} ${state}`)).toEqual(["b draining"]);
+    await pass(6000);
+    expect(store.ids()).toEqual(["b", "sick"]);
+    expect(running.notReady()).toBeUndefined();
+  });
+
+  it("offers no address under a new name before a hung removal of the old one has ended", async () => {
+    const container = { id: "c1", name: "web", image: "web" };
+    want(one("old", { container }));
+    start();
+    await pass(100);
+    store.script.before = async (call) => {
+      if (call === "deregister old") await new Promise((resolve) => setTimeout(resolve, 2000));
+    };
+    want(one("new", { container }), one("other", { port: 9999 }));
+    await pass(500);
+    expect(store.ids()).toEqual(["old", "other"]);
+    await pass(2000);
+    expect(store.ids()).toEqual(["new", "other"]);
+  });
+
+  it("asks about containers of which nobody knows, and leaves their records until then", async () => {
+    const left = one("left", { container: { id: "c1", name: "left", image: "web" } });
+    store.records.set(refKey(left), left);
+    wish = { owner, instances: [one("a")], fate: () => "unknown" };
+    start();
+    await pass(100);
+    expect(store.ids()).toEqual(["a", "left"]);
+    expect(recalled).toContain("left");
+    expect(running.notReady()).toBeDefined();
+    want(one("a"));
+    await pass(100);
+    expect(store.ids()).toEqual(["a"]);
+    expect(running.notReady()).toBeUndefined();
+  });
+
+  it("registers without checks where nothing is checked, once, and says so once for each instance", async () => {
+    const checked = one("a", { checks: { http: "/health" } });
+    want(checked);
+    start();
+    await pass(100);
+    expect([...store.records.values()][0]?.checks).toBeUndefined();
+    store.calls.length = 0;
+    for (let round = 0; round < 3; round += 1) {
+      want({ ...checked });
+      running.refresh();
+      await pass(1000);
+    }
+    expect(store.calls.filter((call) => call.startsWith("register"))).toEqual([]);
+    expect(lines.filter((line) => line.includes("without its checks"))).toHaveLength(1);
+  });
+
+  it("rewrites what it adopts and wants, removes what it adopts and does not want, and tells of each once", async () => {
+    const { owner: _owner, container: _container, ...foreign } = one("a");
+    store.records.set(refKey(foreign), foreign);
+    store.records.set(refKey({ ...foreign, id: "b" }), { ...foreign, id: "b" });
+    store.script.adopts = true;
+    want(one("a"));
+    start();
+    await pass(100);
+    running.refresh();
+    await pass(100);
+    expect([...store.records.values()].map(({ id, owner }) => `${id} ${owner}`)).toEqual([
+      `a ${ownerText(owner)}`,
+    ]);
+    expect(lines.filter((line) => line.includes("adopted"))).toHaveLength(2);
+  });
+
+  it("owes no beat to a backend that lets nothing expire", async () => {
+    store.script.ttl = 0;
+    want(one("a"));
+    start();
+    await pass(120_000);
+    expect(store.calls.filter((call) => call.startsWith("renew"))).toHaveLength(1);
   });
 });

@@ -1,6 +1,7 @@
 // Dockers for tests: each in a network namespace of its own, which makes it a host of its own.
 import { type DockerCli, dockerCli } from "./docker-cli.ts";
-import { endDockerd, startDockerd } from "./dockerd.ts";
+import type { DockerRelease } from "./docker-package.ts";
+import { type DockerdSpec, endDockerd, startDockerd } from "./dockerd.ts";
 import { exec } from "./exec.ts";
 import { ensureInstalled } from "./install.ts";
 import { addHost } from "./network.ts";
@@ -15,6 +16,8 @@ export interface DockerHostOptions {
   /** Containers go on while the daemon is down. */
   readonly liveRestore?: boolean;
   readonly args?: readonly string[];
+  /** Default "installed". */
+  readonly release?: DockerRelease;
 }
 
 /**
@@ -28,6 +31,8 @@ export interface DockerHost extends DockerCli {
   readonly enter: readonly string[];
   /** The daemon's pid; it changes with every start. */
   pid(): number;
+  /** The daemon's major version, e.g. 20. */
+  major(): number;
   logTail(lines?: number): string;
   /** Runs a command on this host and returns what it printed. */
   run(command: readonly string[], options?: { readonly within?: number }): Promise<string>;
@@ -41,6 +46,8 @@ export interface DockerHost extends DockerCli {
   kill(): Promise<void>;
   /** Ends the daemon with the signal (default SIGTERM) and starts it again. */
   restart(options?: { readonly signal?: "SIGTERM" | "SIGKILL" }): Promise<void>;
+  /** Ends the daemon and starts the newest one with the same data and socket. */
+  upgrade(): Promise<void>;
   /** Makes the daemon stand still: its socket accepts and nothing answers. */
   pause(): void;
   resume(): void;
@@ -61,25 +68,27 @@ export async function startDockerHost(options: DockerHostOptions = {}): Promise<
     await network.remove();
     farewell();
   };
-  const dockerd = await startDockerd({
+  const spec: DockerdSpec = {
     name: `dockerd ${network.netns}`,
     dir,
     enter: network.enter,
     address: network.address,
     liveRestore: options.liveRestore ?? false,
     args: options.args ?? [],
-  }).catch(async (error: unknown) => {
+    release: options.release ?? "installed",
+  };
+  let dockerd = await startDockerd(spec).catch(async (error: unknown) => {
     await removeAll();
     throw error;
   });
-  const { daemon } = dockerd;
   const cli = dockerCli({ socket: dockerd.socket, address: network.address });
   return {
     ...cli,
     netns: network.netns,
     enter: network.enter,
-    pid: daemon.pid,
-    logTail: daemon.logTail,
+    pid: () => dockerd.daemon.pid(),
+    major: () => dockerd.major,
+    logTail: (lines) => dockerd.daemon.logTail(lines),
     run: (command, { within } = {}) => {
       const [program = "", ...args] = [...network.enter, ...command];
       return exec(program, args, within === undefined ? {} : { within });
@@ -88,12 +97,16 @@ export async function startDockerHost(options: DockerHostOptions = {}): Promise<
       await endDockerd(dockerd);
       await removeAll();
     },
-    stopDaemon: daemon.stop,
-    startDaemon: daemon.start,
-    kill: daemon.kill,
-    restart: ({ signal = "SIGTERM" } = {}) => daemon.restart(signal === "SIGKILL" ? "kill" : "stop"),
-    pause: daemon.pause,
-    resume: daemon.resume,
+    stopDaemon: () => dockerd.daemon.stop(),
+    startDaemon: () => dockerd.daemon.start(),
+    kill: () => dockerd.daemon.kill(),
+    restart: ({ signal = "SIGTERM" } = {}) => dockerd.daemon.restart(signal === "SIGKILL" ? "kill" : "stop"),
+    upgrade: async () => {
+      await dockerd.daemon.stop();
+      dockerd = await startDockerd({ ...spec, release: "newest" });
+    },
+    pause: () => dockerd.daemon.pause(),
+    resume: () => dockerd.daemon.resume(),
     disconnect: network.disconnect,
     connect: network.connect,
   };

@@ -1,9 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DockerCli, dockerCli } from "./docker-cli.ts";
-import { exec } from "./exec.ts";
+import { type DockerRelease, dockerProgram } from "./docker-package.ts";
 import { get } from "./http.ts";
-import { ensureInstalled } from "./install.ts";
 import { readable } from "./programs.ts";
 import { startTime } from "./run.ts";
 import { startServer, type TestServer } from "./server.ts";
@@ -19,23 +18,27 @@ export interface DockerdSpec {
   readonly address: string;
   readonly liveRestore?: boolean;
   readonly args?: readonly string[];
+  /** Default "installed". */
+  readonly release?: DockerRelease;
 }
 
 /** A dockerd of our own, with its own containerd; `dir` holds its data, its state and its socket. */
 export interface Dockerd extends DockerCli {
   readonly daemon: TestServer;
+  /** Its major version, e.g. 20. */
+  readonly major: number;
 }
 
-/** Starts a dockerd and waits until it answers. */
+/** Starts a dockerd, on what an older one left in its folder if there is that, and waits until it answers. */
 export async function startDockerd(spec: DockerdSpec): Promise<Dockerd> {
-  const { docker } = await ensureInstalled(["docker"]);
+  const docker = await dockerProgram(spec.release ?? "installed");
   const { dir, enter = [] } = spec;
   mkdirSync(dir, { recursive: true });
   const socket = join(dir, "docker.sock");
   // The machine's own daemon.json must not count; dockerd refuses /dev/null.
   const config = join(dir, "daemon.json");
   // Older daemons keep their identity in /etc/docker, so that all of a machine would be one and the same.
-  const shared = (await majorVersion(docker.dockerd)) < 25;
+  const shared = docker.major < 25;
   writeFileSync(config, JSON.stringify(shared ? { "deprecated-key-path": join(dir, "key.json") } : {}));
   const [command = docker.dockerd, ...args] = [
     [...enter, docker.dockerd, "--config-file", config, "--host", `unix://${socket}`],
@@ -55,6 +58,7 @@ export async function startDockerd(spec: DockerdSpec): Promise<Dockerd> {
     name: spec.name,
     command,
     args,
+    env: { PATH: docker.path },
     dir,
     dataDir: join(dir, "data"),
     logFile: join(dir, "dockerd.log"),
@@ -66,7 +70,7 @@ export async function startDockerd(spec: DockerdSpec): Promise<Dockerd> {
     beforeRestart: () => containerdIsGone(join(dir, "exec/containerd/containerd.pid")),
     ready: async () => (await get("http://docker/_ping", { socketPath: socket })) === "OK",
   });
-  return { ...dockerCli({ socket, address: spec.address }), daemon };
+  return { ...dockerCli({ socket, address: spec.address }), daemon, major: docker.major };
 }
 
 /**
@@ -92,9 +96,4 @@ export async function endDockerd({ docker, daemon }: Dockerd): Promise<void> {
     await docker(["network", "prune", "--force"]).catch(() => undefined);
   }
   await daemon.stop();
-}
-
-/** The daemon's major version, e.g. 20. */
-async function majorVersion(dockerd: string): Promise<number> {
-  return Number(/version (\d+)/.exec(await exec(dockerd, ["--version"]))?.[1] ?? 0);
 }

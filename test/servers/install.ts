@@ -32,9 +32,16 @@ const needs = {
     : docker,
   haproxy: { haproxy: program("haproxy", "haproxy") },
   nginx: { nginx: program("nginx", "nginx-light", "nginx") },
+  nginxStream: {
+    stream: {
+      find: () => readable("/usr/lib/nginx/modules/ngx_stream_module.so"),
+      packages: ["libnginx-mod-stream"],
+    },
+  },
   // Static, because it is all there is in the image made of it.
   busybox: { busybox: { find: () => staticExecutable("busybox"), packages: ["busybox-static"] } },
   etcd: { etcd: program("etcd", "etcd-server", "etcd") },
+  openssl: { openssl: program("openssl", "openssl") },
   consul: { consul: { find: () => executable("consul") ?? cachedConsul(), packages: [] } },
   zookeeper: {
     java: program("java", "default-jre-headless"),

@@ -15,8 +15,16 @@ export interface Expected {
   readonly state: "ready" | "paused";
 }
 
+/** How many containers there are, and how many of them something is done to at the same time. */
+export interface FleetSize {
+  readonly containers: number;
+  readonly hands: number;
+}
+
 /** Containers that come and go. */
 export interface Fleet {
+  /** Of all containers, running or not. */
+  readonly names: readonly string[];
   /** Does things to containers until `signal` aborts, some at a time; resolves when all are done. */
   stir(random: Random, signal: AbortSignal): Promise<void>;
   /** How often each thing was done. */
@@ -25,14 +33,14 @@ export interface Fleet {
   expected(): Promise<readonly Expected[]>;
 }
 
-const size = 30;
-/** Containers that something is done to at the same time. */
-const hands = 4;
+/** Services for each so many containers. */
+const perService = 2.5;
 
 /** Creates the containers and starts half of them. */
-export async function startFleet(host: DockerHost): Promise<Fleet> {
+export async function startFleet(host: DockerHost, { containers, hands }: FleetSize): Promise<Fleet> {
   await importWebImage(host);
   const client = new Docker({ socketPath: host.socket });
+  const services = Math.ceil(containers / perService);
   const counts = new Map<string, number>();
   const create = (name: string) =>
     client.createContainer({
@@ -43,14 +51,20 @@ export async function startFleet(host: DockerHost): Promise<Fleet> {
       Labels: {
         [label]: "1",
         // Several instances of a service, and services with one.
-        SERVICE_NAME: `soak-${Number(name.split("-")[1]) % 12}`,
-        SERVICE_HTTP_HOST: `soak-${Number(name.split("-")[1]) % 12}.test`,
+        SERVICE_NAME: `soak-${Number(name.split("-")[1]) % services}`,
+        SERVICE_HTTP_HOST: `soak-${Number(name.split("-")[1]) % services}.test`,
       },
       HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "0" }] } },
     });
-  const names = Array.from({ length: size }, (_, at) => `web-${at}`);
-  for (const name of names) await create(name);
-  for (const name of names.slice(0, size / 2)) await client.getContainer(name).start();
+  const names = Array.from({ length: containers }, (_, at) => `web-${at}`);
+  /** Each hand has containers of its own, so that nothing is replaced while it is started. */
+  const own = (at: number) => names.filter((_, index) => index % hands === at);
+  const eachHand = (work: (own: readonly string[]) => Promise<void>) =>
+    Promise.all(Array.from({ length: hands }, (_, at) => work(own(at))));
+  await eachHand(async (mine) => {
+    for (const name of mine) await create(name);
+    for (const name of mine.slice(0, mine.length / 2)) await client.getContainer(name).start();
+  });
 
   const actions: Readonly<Record<string, (name: string) => Promise<unknown>>> = {
     start: (name) => client.getContainer(name).start(),
@@ -71,10 +85,10 @@ export async function startFleet(host: DockerHost): Promise<Fleet> {
   // A container that is stopped twice as often as it is started would seldom run.
   const odds = ["start", "start", "start", "stop", "kill", "restart", "replace", "pause"] as const;
 
-  const hand = async (own: readonly string[], random: Random, signal: AbortSignal) => {
+  const hand = async (mine: readonly string[], random: Random, signal: AbortSignal) => {
     while (!signal.aborted) {
       const action = random.pick([...odds] as [string, ...string[]]);
-      const name = random.pick([...own] as [string, ...string[]]);
+      const name = random.pick([...mine] as [string, ...string[]]);
       // Starting what runs, stopping what does not, and all while Docker is away: refused, and no matter.
       const done = await actions[action]?.(name).then(
         () => true,
@@ -87,11 +101,10 @@ export async function startFleet(host: DockerHost): Promise<Fleet> {
   };
 
   return {
+    names,
     counts,
     async stir(random, signal) {
-      // Each hand has containers of its own, so that nothing is replaced while it is started.
-      const own = (at: number) => names.filter((_, index) => index % hands === at);
-      await Promise.all(Array.from({ length: hands }, (_, at) => hand(own(at), random.fork(), signal)));
+      await eachHand((mine) => hand(mine, random.fork(), signal));
       // Docker may have been away while a container was replaced.
       for (const name of names) await create(name).catch(() => {});
     },

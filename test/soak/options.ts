@@ -11,6 +11,12 @@ export interface SoakOptions {
   readonly time: number;
   readonly only: readonly BackendName[];
   readonly seed: number;
+  /** Containers on the host. */
+  readonly containers: number;
+  /** Containers that something is done to at the same time. */
+  readonly hands: number;
+  /** Single starts and ends at the end of each phase, of which the time is taken until they are seen. */
+  readonly probes: number;
   /** A folder for the logs of a run that went wrong. */
   readonly logs: string | undefined;
   /** The built product. */
@@ -25,6 +31,9 @@ export function readOptions(args: readonly string[]): SoakOptions {
       minutes: { type: "string", default: "5" },
       only: { type: "string", default: backends.join() },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      containers: { type: "string", default: "30" },
+      hands: { type: "string", default: "4" },
+      probes: { type: "string", default: "10" },
       logs: { type: "string" },
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
     },
@@ -32,10 +41,18 @@ export function readOptions(args: readonly string[]): SoakOptions {
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: not a number of minutes`);
   if (!Number.isInteger(seed)) throw new Error(`--seed ${values.seed}: not a whole number`);
+  const [containers, hands, probes] = (["containers", "hands", "probes"] as const).map((name) => {
+    const number = Number(values[name]);
+    if (!Number.isInteger(number) || number < (name === "probes" ? 0 : 1)) {
+      throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
+    }
+    return number;
+  }) as [number, number, number];
   const only = values.only.split(",").map((name) => {
     const backend = backends.find((one) => one === name);
     if (!backend) throw new Error(`--only ${name}: not one of ${backends.join(", ")}`);
     return backend;
   });
-  return { time: (minutes * 60_000) / only.length, only, seed, logs: values.logs, cli: resolve(values.cli) };
+  const time = (minutes * 60_000) / only.length;
+  return { time, only, seed, containers, hands, probes, logs: values.logs, cli: resolve(values.cli) };
 }

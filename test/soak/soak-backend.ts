@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { startConvergence } from "./convergence.ts";
 import { type Disturbance, pickDisturbance } from "./disturb.ts";
 import type { BackendName, SoakOptions } from "./options.ts";
 import { createRandom } from "./random.ts";
@@ -15,6 +16,8 @@ export interface Soaked {
   /** ms from the end of the stir to the first moment at which nothing differed, by phase. */
   readonly settled: readonly number[];
   readonly trends: readonly Trend[];
+  /** ms from a single start or end of a container to the reader of the backend, in no order. */
+  readonly seen: readonly number[];
   /** One text for each phase that did not come to rest. */
   readonly failures: readonly string[];
 }
@@ -27,14 +30,16 @@ const patience = 60_000;
 /** Soaks one backend for the given time. */
 export async function soakBackend(
   backend: BackendName,
-  { cli, time, seed }: SoakOptions,
+  { cli, time, seed, probes, ...size }: SoakOptions,
   say: (line: string) => void,
   onFailure: (world: World) => void,
 ): Promise<Soaked> {
-  const world = await startWorld(cli, backend);
+  const world = await startWorld(cli, backend, size);
+  const convergence = await startConvergence(world);
   const random = createRandom(seed);
   const counts = new Map<string, number>();
   const settled: number[] = [];
+  const seen: number[] = [];
   const failures: string[] = [];
   let begun = performance.now();
   let recordings: ReturnType<typeof recordUsage>[] = [];
@@ -54,10 +59,15 @@ export async function soakBackend(
         counts.set(kind, (counts.get(kind) ?? 0) + 1);
       }
       const { ms, left } = await settle(world);
-      const seen = `fewest servers ${witness.stop()}`;
+      const fewest = `fewest servers ${witness.stop()}`;
       if (left.length === 0) {
         settled.push(ms);
-        say(`${backend}: phase ${phase}: ${names}: in order after ${Math.round(ms)} ms; ${seen}`);
+        say(`${backend}: phase ${phase}: ${names}: in order after ${Math.round(ms)} ms; ${fewest}`);
+        for (let probe = 0; probe < probes; probe += 1) {
+          const took = await convergence.probe(random);
+          if (took === undefined) failures.push(`${backend}: phase ${phase}: a single change was not seen`);
+          else seen.push(took);
+        }
         continue;
       }
       const failure = `${backend}: phase ${phase}: ${names}: still wrong after ${patience} ms:\n  ${left.join("\n  ")}`;
@@ -67,10 +77,11 @@ export async function soakBackend(
     }
   } finally {
     for (const recording of recordings) recording.stop();
+    await convergence.stop();
     await world.stop();
   }
   for (const [name, count] of world.fleet.counts) counts.set(name, count);
-  return { backend, counts, settled, trends: recordings.flatMap(trendsOf), failures };
+  return { backend, counts, settled, seen, trends: recordings.flatMap(trendsOf), failures };
 }
 
 /** Containers come and go, and in the middle of it things go wrong, one after the other. */

@@ -16,7 +16,8 @@ process.on("SIGTERM", () => process.exit(143));
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   await cleanLeftovers();
-  say(`seed ${options.seed}, ${Math.round(options.time / 1000)} s on each of ${options.only.join(", ")}`);
+  const each = `${Math.round(options.time / 1000)} s on each of ${options.only.join(", ")}`;
+  say(`seed ${options.seed}, ${options.containers} containers, ${each}`);
   const all: Soaked[] = [];
   for (const backend of options.only) {
     const keepLogs = (world: World) => {
@@ -55,12 +56,24 @@ function failuresOf({ backend, failures, trends }: Soaked): readonly string[] {
   ];
 }
 
-function report({ backend, counts, settled, trends }: Soaked): void {
+/** Nearest rank. */
+function percentile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return Math.round(sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN);
+}
+
+function report({ backend, counts, settled, seen, trends }: Soaked): void {
   const did = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`);
   say(`${backend}: ${did.join(", ")}`);
   const [best, worst] = [Math.min(...settled), Math.max(...settled)].map(Math.round);
   if (settled.length > 0)
     say(`${backend}: in order after ${best} to ${worst} ms in ${settled.length} phases`);
+  if (seen.length > 0) {
+    const [median, p99] = [percentile(seen, 0.5), percentile(seen, 0.99)];
+    say(
+      `${backend}: a single start or end is seen after ${median} ms, p99 ${p99} ms (${seen.length} of them)`,
+    );
+  }
   for (const { process: name, what, first, last, flat } of trends)
     say(`${backend}: ${name} ${what}: ${first.toFixed(0)} → ${last.toFixed(0)}${flat ? "" : ", not flat"}`);
 }

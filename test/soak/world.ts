@@ -6,7 +6,7 @@ import { type DockerHost, startDockerHost } from "../servers/docker.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { type SoakDaemon, startDaemon } from "./daemon.ts";
-import { type Fleet, label, startFleet } from "./fleet.ts";
+import { type Fleet, type FleetSize, label, startFleet } from "./fleet.ts";
 import type { BackendName } from "./options.ts";
 import { type SoakStore, startSoakStore } from "./store.ts";
 
@@ -34,13 +34,14 @@ export interface World {
 }
 
 /** Starts all of it. Records live shortly, and are read again often, so that both come to pass. */
-export async function startWorld(cli: string, backend: BackendName): Promise<World> {
+export async function startWorld(cli: string, backend: BackendName, size: FleetSize): Promise<World> {
   const [host, store, proxy] = await Promise.all([
-    startDockerHost({ liveRestore: true }),
+    // A process for each published port would fill the machine; the kernel forwards as well.
+    startDockerHost({ liveRestore: true, args: size.containers > 100 ? ["--userland-proxy=false"] : [] }),
     startSoakStore(backend),
     prepareProxy("haproxy"),
   ]);
-  const fleet = await startFleet(host);
+  const fleet = await startFleet(host, size);
   const config = join(tempDir("soak-config"), "portolan.yaml");
   const reload = { signal: { name: proxy.signal, pidfile: proxy.pidFile } };
   const template = { source: proxy.template, destination: proxy.config, check: proxy.check, reload };

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { whyRefused } from "../../src/templater/escape/admit.ts";
 import type { Format } from "../../src/templater/escape/format.ts";
+import { type Position, positionAt, scan, scanStart } from "../../src/templater/escape/position.ts";
 import { jsonText, quoteWord, whyUnquotable } from "../../src/templater/escape/quote.ts";
 import { slugOf } from "../../src/templater/escape/slug.ts";
 
@@ -34,6 +35,40 @@ describe("whyRefused", () => {
     ["text", "a\u0085b", "holds the character U+0085"],
   ])("%s: %j", (format, value, why) => {
     expect(whyRefused(value, format)).toBe(why);
+  });
+});
+
+// test/templater/grammars.test.ts asks other people's parsers.
+describe("positionAt", () => {
+  it.each<readonly [Format, string, Position]>([
+    ["json", '{"a": ', "value"],
+    ["json", '{"a": "', "quoted"],
+    ["json", '{"a\\"": "b\\\\", "c": ', "value"],
+    ["yaml", "a: ", "value"],
+    ["yaml", "a: x", "inside"],
+    ["yaml", "a: 'it''s ", "quoted"],
+    ["yaml", "it's: ", "value"],
+    ["yaml", 'a: "b" # it\'s ', "comment"],
+    ["yaml", "a: b#c ", "value"],
+    ["yaml", "a: [b, ", "flow"],
+    ["yaml", "a: {b: [c], d: ", "flow"],
+    ["yaml", "a: [\n  b, ", "flow"],
+    ["yaml", "a: [b]\nc: ", "value"],
+    ["toml", "a = ", "value"],
+    ["toml", "a = 1\n", "key"],
+    ["toml", "[a.", "key"],
+    ["toml", 'a = "', "quoted"],
+    ["toml", 'a = """\nb "c" ', "quoted"],
+    ["toml", "a = '''b'''\n", "key"],
+    ["toml", "a = [\n  ", "value"],
+    ["toml", "a = 1 # ", "comment"],
+    ["env", "", "key"],
+    ["env", "A=", "value"],
+    ["env", 'A="b\n', "quoted"],
+    ["env", "A=b # ", "comment"],
+    ["env", "# A=b\n", "key"],
+  ])("%s: %j", (format, text, position) => {
+    expect(positionAt(scan(scanStart, text, format), format)).toBe(position);
   });
 });
 
@@ -85,6 +120,11 @@ describe("slugOf", () => {
     ["haproxy", "h1:web:80", /^h1:web:80$/],
     ["haproxy", "h1:web/80", /^h1:web_80-[0-9a-f]{12}$/],
     ["haproxy", "", /^_-[0-9a-f]{12}$/],
+    ["toml", "a.b", /^a_b-[0-9a-f]{12}$/],
+    ["json", "a-b", /^a_b_[0-9a-f]{12}$/],
+    ["json", "a_b_0123456789ab", /^a_b_0123456789ab_[0-9a-f]{12}$/],
+    ["env", "1a", /^_1a_[0-9a-f]{12}$/],
+    ["env", "_a1", /^_a1$/],
     ["text", "..", /^_\.-[0-9a-f]{12}$/],
     ["text", "a\n", /^a_-[0-9a-f]{12}$/],
     ["text", "x".repeat(500), /^x{120}-[0-9a-f]{12}$/],
@@ -100,6 +140,8 @@ describe("slugOf", () => {
         fc.pre(a !== b);
         expect(slugOf(a, "haproxy")).not.toBe(slugOf(b, "haproxy"));
         expect(slugOf(a, "haproxy")).toMatch(/^[A-Za-z0-9_.:-]+$/);
+        expect(slugOf(a, "env")).not.toBe(slugOf(b, "env"));
+        expect(slugOf(a, "env")).toMatch(/^[A-Za-z_][A-Za-z0-9_]*$/);
       }),
     );
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Instance } from "../../src/instance.ts";
+import { portRoutes } from "../../src/templater/helpers/port-routes.ts";
 import { httpRoutes } from "../../src/templater/helpers/routes.ts";
 import { instance } from "./golden/world.ts";
 
@@ -117,5 +118,75 @@ describe("httpRoutes", () => {
       routes: [],
       refused: [expect.stringContaining(reason)],
     });
+  });
+});
+
+describe("portRoutes", () => {
+  const asking = (id: string, meta: Meta, fields: Partial<Instance> = {}) =>
+    instance({ id, meta, ...fields });
+
+  function ports(...instances: readonly Instance[]) {
+    const refused: string[] = [];
+    const refuse = ({ id }: Instance, reason: string) => refused.push(`${id}: ${reason}`);
+    const found = portRoutes(instances, ["write_port", "read_port"], 1024, { refuse });
+    const routes = found.map(({ protocol, port, key, service, servers }) =>
+      [protocol, port, key, `${service}:`, ...servers.map(({ id }) => id)].join(" "),
+    );
+    return { routes, refused };
+  }
+
+  it("lists ports by protocol and number, with the ready instances of their service", () => {
+    const both = { write_port: "5000", read_port: "4000" };
+    const found = ports(
+      asking("b", both),
+      asking("a", both, { state: "draining" }),
+      asking("c", { read_port: "53000" }, { protocol: "udp", service: "dns" }),
+      asking("d", { read_port: "6000" }, { state: "starting", service: "late" }),
+      asking("e", { write_port: "" }),
+      asking("f", { write_port: "7000" }, { protocol: "sctp" }),
+    );
+    expect(found.refused).toEqual([]);
+    expect(found.routes).toEqual([
+      "tcp 4000 read_port web: b",
+      "tcp 5000 write_port web: b",
+      "tcp 6000 read_port late:",
+      "udp 53000 read_port dns: c",
+    ]);
+  });
+
+  it("lets TCP and UDP have the same number", () => {
+    const tcp = asking("t", { read_port: "5353" }, { service: "t" });
+    const udp = asking("u", { read_port: "5353" }, { service: "u", protocol: "udp" });
+    expect(ports(tcp, udp).routes).toEqual(["tcp 5353 read_port t: t", "udp 5353 read_port u: u"]);
+  });
+
+  it.each([
+    ["0", 'meta read_port: "0" is not a port'],
+    ["65536", 'meta read_port: "65536" is not a port'],
+    ["5000 ssl", 'meta read_port: "5000 ssl" is not a port'],
+    ["05000", 'meta read_port: "05000" is not a port'],
+    ["1023", "meta read_port: ports below 1024 are not given away"],
+  ])("refuses port %s", (read_port, reason) => {
+    const { routes, refused } = ports(asking("a", { read_port }));
+    expect([routes, refused]).toEqual([[], [expect.stringContaining(`a: ${reason}`)]]);
+  });
+
+  it.each(["0.0.0.0", "::", "unix@/run/x.sock", "db.internal", "fe80::1%eth0"])("refuses %s", (address) => {
+    expect(ports(asking("a", { read_port: "5000" }, { address })).refused).toEqual([
+      expect.stringContaining("is not an IP address that a proxy can connect to"),
+    ]);
+  });
+
+  it("gives a port to one service and one key, the first by name", () => {
+    const { routes, refused } = ports(
+      asking("z", { read_port: "5000" }, { service: "z" }),
+      asking("a", { read_port: "5000", write_port: "5001" }, { service: "a" }),
+      asking("b", { read_port: "5001" }, { service: "a" }),
+    );
+    expect(routes).toEqual(["tcp 5000 read_port a: a", "tcp 5001 write_port a: a"]);
+    expect(refused).toEqual([
+      "b: meta read_port: port 5001 is the service's write_port already",
+      "z: meta read_port: port 5000 belongs to the service a",
+    ]);
   });
 });

@@ -1,8 +1,8 @@
 // A templater that installs one version after the other until it is killed; driven by install-crash.test.ts.
 import { text } from "node:stream/consumers";
 import { openStateDir } from "../../src/state-dir.ts";
-import { openAccepted } from "../../src/templater/accepted.ts";
 import { install } from "../../src/templater/install.ts";
+import { openRecords } from "../../src/templater/records.ts";
 import type { Target } from "../../src/templater/target.ts";
 
 /** What the child is told, as JSON on its standard input, once it is up. */
@@ -17,17 +17,16 @@ export interface ChildTask {
 
 const { target, stateDir, texts, count } = JSON.parse(await text(process.stdin)) as ChildTask;
 const state = await openStateDir(stateDir);
-const accepted = await openAccepted(state);
+const records = await openRecords(state);
 const turn = { signal: new AbortController().signal, settled: async () => true };
 const first = Math.floor(Math.random() * texts.length);
 console.log("ready");
 for (let i = first; i < first + count; i++) {
   const log = { warn: (fields: object, message: string) => console.error(fields, message) };
   await install({
-    text: texts[i % texts.length] ?? "",
-    target,
+    files: [{ text: texts[i % texts.length] ?? "", target }],
     turn,
-    accepted,
+    records,
     revision: i,
     changed: [],
     env: process.env,

@@ -6,17 +6,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { build } from "tsup";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openStateDir } from "../../src/state-dir.ts";
-import { openAccepted } from "../../src/templater/accepted.ts";
 import { install } from "../../src/templater/install.ts";
+import { openRecords } from "../../src/templater/records.ts";
 import type { Target } from "../../src/templater/target.ts";
 import { tempDir } from "../servers/run.ts";
 import type { ChildTask } from "./install-child.ts";
+import type { FailpointTask } from "./install-failpoint.ts";
 import { calm } from "./workspace.ts";
 
 const bundle = tempDir("bundle");
 
 beforeAll(async () => {
-  const entry = [join(import.meta.dirname, "install-child.ts")];
+  const entry = ["install-child.ts", "install-failpoint.ts"].map((name) => join(import.meta.dirname, name));
   await build({ entry, outDir: bundle, format: "esm", config: false, silent: true, clean: false });
 });
 
@@ -81,7 +82,11 @@ it("T2: the file is whole after SIGKILL at any moment, and the next process clea
   expect(leftovers).toBeGreaterThan(0);
   await runChild(place, bare, 1);
   expect(readdirSync(place.folder)).toEqual(["proxy.cfg"]);
-  expect(readdirSync(place.stateDir)).toEqual(["accepted.json", expect.stringMatching(/^lock\.\d+$/)]);
+  expect(readdirSync(place.stateDir)).toEqual([
+    "accepted.json",
+    "backups",
+    expect.stringMatching(/^lock\.\d+$/),
+  ]);
 }, 300_000);
 
 it("T7: whatever was swapped in is reloaded, however often the process was killed in between", async () => {
@@ -93,10 +98,9 @@ it("T7: whatever was swapped in is reloaded, however often the process was kille
     for (let kills = 1 + (i % 3); kills > 0; kills--) await runChild(place, {}, 1e9, Math.random() * 30);
     const state = await openStateDir(place.stateDir);
     const { verdict } = await install({
-      text: place.read("live"),
-      target: place.target,
+      files: [{ text: place.read("live"), target: place.target }],
       turn: calm,
-      accepted: await openAccepted(state),
+      records: await openRecords(state),
       revision: 0,
       changed: [],
       env: process.env,
@@ -108,3 +112,98 @@ it("T7: whatever was swapped in is reloaded, however often the process was kille
     owed[verdict] += 1;
   }
 }, 300_000);
+
+/** A group of three files with a make-believe proxy, which refuses files that say "bad". */
+function createGroup() {
+  const dir = tempDir("crash-group");
+  const stateDir = join(dir, "state");
+  const names = ["a", "b", "c"];
+  for (const name of names) mkdirSync(join(dir, name));
+  const paths = names.map((name) => join(dir, name, `${name}.cfg`));
+  const running = names.map((name) => join(dir, `running.${name}`));
+  const copies = paths.map((path, index) => `cp ${path} ${running[index]}`).join(" && ");
+  const shell = `if grep -q bad ${paths.join(" ")}; then exit 1; fi; ${copies}`;
+  const files = (text: string): FailpointTask["files"] =>
+    paths.map((destination) => ({
+      text,
+      target: {
+        source: "/t.hbs",
+        destination,
+        group: "lb",
+        check: { argv: ["test", "-s", "{{src}}"] },
+        reload: { kind: "command", command: { shell } },
+        commandTimeout: 10_000,
+        wait: { min: 0, max: 0 },
+        minInterval: 0,
+      },
+    }));
+  const read = (all: readonly string[]) => all.map((path) => readFileSync(path, "utf8"));
+  return {
+    files,
+    stateDir,
+    live: () => read(paths),
+    running: () => read(running),
+    left: () => names.flatMap((name) => readdirSync(join(dir, name))),
+  };
+}
+
+let nextFailpoint: ReturnType<typeof spawnFailpoint> | undefined;
+const spawnFailpoint = () =>
+  spawn(process.execPath, [join(bundle, "install-failpoint.js")], { stdio: ["pipe", "inherit", "inherit"] });
+afterAll(() => void nextFailpoint?.kill("SIGKILL"));
+
+/** True when the child died at its step, false when it had fewer. */
+async function runFailpoint(task: FailpointTask): Promise<boolean> {
+  const child = nextFailpoint ?? spawnFailpoint();
+  nextFailpoint = spawnFailpoint();
+  const exit = once(child, "exit");
+  child.stdin.end(JSON.stringify(task));
+  const [code, signal] = await exit;
+  expect([0, null]).toContain(code);
+  return signal === "SIGKILL";
+}
+
+it.each([
+  ["takes", "new", 2],
+  ["refuses", "bad", 5],
+])(
+  "T9: a group that the proxy %s is never left half, at whatever step the process dies",
+  async (_what, text, stride) => {
+    const place = createGroup();
+    const { stateDir } = place;
+    await runFailpoint({ files: place.files("old"), stateDir, dieAt: 0 });
+    const seen = new Set<string>();
+    for (let dieAt = 1; ; dieAt += stride) {
+      if (!(await runFailpoint({ files: place.files(text), stateDir, dieAt }))) {
+        expect(dieAt).toBeGreaterThan(20);
+        break;
+      }
+      // The next process finishes what was promised before it does anything else.
+      const state = await openStateDir(stateDir);
+      const records = await openRecords(state);
+      const [first = "", ...others] = place.live();
+      expect(others).toEqual([first, first]);
+      expect(["old", text]).toContain(first);
+      seen.add(first);
+      // T7: what is live is reloaded.
+      const request = {
+        turn: calm,
+        records,
+        revision: 0,
+        changed: [],
+        env: process.env,
+        log: { warn: () => {} },
+      };
+      await install({ ...request, files: place.files(first) }).catch(() => {});
+      if (first !== "bad") expect(place.running()).toEqual([first, first, first]);
+      await install({ ...request, files: place.files("old") });
+      expect(place.running()).toEqual(["old", "old", "old"]);
+      await state.close();
+    }
+    expect([...seen].sort()).toEqual([text, "old"].sort());
+    // Each process clears up after those before it.
+    await runFailpoint({ files: place.files("old"), stateDir, dieAt: 0 });
+    expect(place.left()).toEqual(["a.cfg", "b.cfg", "c.cfg"]);
+  },
+  300_000,
+);

@@ -212,7 +212,7 @@ describe("T7: a reload that is owed", () => {
     writeFileSync(space.destination, "one");
     expect((await space.install("one")).verdict).toBe("reloaded");
     expect(space.reloads()).toBe(1);
-    expect((await space.install("one", {}, { accepted: await space.reopen() })).verdict).toBe("unchanged");
+    expect((await space.install("one", {}, { records: await space.reopen() })).verdict).toBe("unchanged");
   });
 
   it("is owed after a step back to what had been accepted before, even after a crash", async () => {
@@ -222,8 +222,8 @@ describe("T7: a reload that is owed", () => {
     await expect(space.install("two", { reload: failing })).rejects.toMatchObject({ code: "RELOAD_FAILED" });
     // A reload that fails and a crash before it leave the same on the disk.
     await expect(space.install("one", { reload: failing })).rejects.toMatchObject({ code: "RELOAD_FAILED" });
-    const accepted = await space.reopen();
-    expect((await space.install("one", {}, { accepted })).verdict).toBe("reloaded");
+    const records = await space.reopen();
+    expect((await space.install("one", {}, { records })).verdict).toBe("reloaded");
     expect(space.reloads()).toBe(2);
   });
 

@@ -32,12 +32,16 @@ interface Kept {
   edit(text: string): void;
 }
 
-async function keep(text: string, changes: (dir: string) => Partial<Target> = () => ({})): Promise<Kept> {
+async function keep(
+  text: string,
+  changes: (dir: string) => Partial<Target> = () => ({}),
+  others: (dir: string) => readonly Partial<Target>[] = () => [],
+): Promise<Kept> {
   const backend = await openMemory();
   const lease = backend.lease({ node: "host1", engine: "ENGINE", run: "r" }, 15);
   const never = new AbortController().signal;
   await lease.renew(never);
-  const kept = await keepOver(backend, text, changes);
+  const kept = await keepOver(backend, text, changes, others);
   return {
     ...kept,
     put: async (port) => void (await lease.register(instance("web", port), never)),
@@ -48,6 +52,7 @@ async function keepOver(
   backend: Backend,
   text: string,
   changes: (dir: string) => Partial<Target> = () => ({}),
+  others: (dir: string) => readonly Partial<Target>[] = () => [],
 ): Promise<Omit<Kept, "put">> {
   const dir = tempDir("keep");
   const source = join(dir, "out.txt.hbs");
@@ -71,7 +76,8 @@ async function keepOver(
     minInterval: 0,
     ...changes(dir),
   };
-  const daemon = startTemplater({ backend, targets: [target], state, env: {}, node: "h", log });
+  const targets = [target, ...others(dir).map((other) => ({ ...target, ...other }))];
+  const daemon = startTemplater({ backend, targets, state, env: {}, node: "h", log });
   onTestFinished(async () => {
     await daemon.stop();
     await state.close();
@@ -191,6 +197,93 @@ describe("minInterval", () => {
     await waitFor("the first", () => kept.live() === "", soon);
     await kept.put(80);
     await waitFor("the second", () => kept.live() === "80 ", soon);
+  });
+});
+
+describe("T7: what the proxy refuses", () => {
+  /** A make-believe proxy that refuses a file with an 81 in it, and notes each reload. */
+  const refusing = (dir: string) =>
+    ({
+      minInterval: 50,
+      reload: {
+        kind: "command",
+        command: {
+          shell: `cat ${join(dir, "out.txt")} >> ${join(dir, "reloads")}; echo >> ${join(dir, "reloads")}; ! grep -q 81 ${join(dir, "out.txt")}`,
+        },
+      },
+    }) as const;
+
+  it("is put back at once, tried again later and not in a tight loop, and at once when it changes", async () => {
+    const kept = await keep(ports, refusing);
+    await kept.put(80);
+    await waitFor("the first", () => kept.live() === "80 " && kept.daemon.notReady().length === 0, soon);
+    await kept.put(81);
+    await waitFor("the reason", () => kept.daemon.notReady().join().includes("RELOAD_FAILED"), soon);
+    expect(kept.live()).toBe("80 ");
+    const reloads = () => lines(join(kept.dir, "reloads")).map((line) => line.trim());
+    await waitFor("what is back to be reloaded", () => reloads().at(-1) === "80", soon);
+    const tries = () => reloads().filter((line) => line === "80 81").length;
+    const before = tries();
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    expect(tries()).toBe(before);
+    expect(kept.errors()).toHaveLength(1);
+    await waitFor("another try", () => tries() > before, { within: 30_000 });
+    await waitFor("what is back", () => kept.live() === "80 ", soon);
+    await kept.put(82);
+    await waitFor("another text", () => reloads().includes("80 81 82"), soon);
+    kept.edit("mended");
+    kept.daemon.refresh();
+    await waitFor("the mended one", () => kept.live() === "mended", soon);
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
+  });
+});
+
+describe("T9: a group of targets", () => {
+  const group = (dir: string, second: string) => {
+    const text = '{{#each (service "api")}}{{port}} {{/each}}';
+    writeFileSync(join(dir, "second.txt.hbs"), second || text);
+    return {
+      source: join(dir, "second.txt.hbs"),
+      destination: join(dir, "second.txt"),
+      reload: { kind: "none" } as const,
+    };
+  };
+  const shared = (dir: string): Partial<Target> => ({
+    group: "lb",
+    reload: {
+      kind: "command",
+      command: {
+        shell: `cat ${dir}/out.txt ${dir}/second.txt | tr '\\n' . >> ${dir}/reloads; echo >> ${dir}/reloads`,
+      },
+    },
+  });
+
+  it("reloads once for all, for a change of any; and none is written while one cannot be rendered", async () => {
+    const kept = await keep(ports, shared, (dir) => [group(dir, "")]);
+    await waitFor("both", () => existsSync(join(kept.dir, "second.txt")), soon);
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
+    expect(lines(join(kept.dir, "reloads"))).toEqual([""]);
+    await kept.put(80);
+    await waitFor("the change", () => lines(join(kept.dir, "reloads")).at(-1) === "80", soon);
+    writeFileSync(join(kept.dir, "second.txt.hbs"), '{{env "NOT_SET"}}');
+    kept.daemon.refresh();
+    await waitFor("the reason", () => kept.daemon.notReady().join().includes("NOT_SET"), soon);
+    await kept.put(81);
+    // The template before stays in use, for the whole group.
+    await waitFor("the next change", () => lines(join(kept.dir, "reloads")).at(-1) === "80 81", soon);
+    const { targets } = kept.daemon.status() as {
+      targets: readonly { destination: string; group: string }[];
+    };
+    expect(targets.map((target) => [target.destination, target.group])).toEqual([
+      [join(kept.dir, "out.txt"), "lb"],
+      [join(kept.dir, "second.txt"), "lb"],
+    ]);
+  });
+
+  it("waits as a whole for what one of its templates does not know", async () => {
+    const kept = await keep("constant", shared, (dir) => [group(dir, '{{env "NOT_SET"}}')]);
+    await waitFor("the reason", () => kept.daemon.notReady().join().includes("NOT_SET"), soon);
+    expect(kept.live()).toBeUndefined();
   });
 });
 

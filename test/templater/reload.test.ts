@@ -4,14 +4,25 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type ReloadContext, reloaderOf } from "../../src/templater/reload/index.ts";
-import { parsePid } from "../../src/templater/reload/signal.ts";
+import { parsePid } from "../../src/templater/reload/pidfile.ts";
 import type { Reload } from "../../src/templater/target.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 
 const never = new AbortController().signal;
 const reload = (how: Reload, context: Partial<ReloadContext> = {}) =>
-  reloaderOf(how)({ destination: "/etc/proxy.cfg", timeout: 10_000, env: process.env, ...context }, never);
+  reloaderOf(how)(
+    {
+      destination: "/etc/proxy.cfg",
+      changes: [],
+      swappedAt: undefined,
+      timeout: 10_000,
+      env: process.env,
+      interval: async () => {},
+      ...context,
+    },
+    never,
+  );
 
 describe("reload: none", () => {
   it("does nothing", async () => {

@@ -112,11 +112,48 @@ describe("mistakes that show while rendering", () => {
       '{{default meta.x "a b"}} cannot stand in a haproxy file, and no instance holds it',
     );
   });
+});
 
-  it("bounds the output", () => {
-    const many = worldOf(Array.from({ length: 700 }, (_, n) => instance({ id: `i${n}` })));
-    const each = (body: string) => `{{#each (service "web")}}${body}{{/each}}`;
-    expect(() => render(each(each("x".repeat(200))), many)).toThrowError("renders more than 64 MB");
+// Templates run in the process's only thread: whatever they do has to come to an end, soon.
+describe("bounds", () => {
+  const each = (body: string) => `{{#each (service "web")}}${body}{{/each}}`;
+  const many = (count: number) => Array.from({ length: count }, (_, n) => instance({ id: `i${n}` }));
+  const doubling = (times: number) =>
+    Object.fromEntries(
+      Array.from({ length: times }, (_, n) => [`p${n}`, n === 0 ? "x" : `{{> p${n - 1}}}{{> p${n - 1}}}`]),
+    );
+
+  it("the output", () => {
+    const world = worldOf(many(700));
+    expect(() => render(each(each("x".repeat(200))), world)).toThrowError("renders more than 64 MB");
+  });
+
+  it.each<readonly [string, string, Partials, string]>([
+    ["blocks inside of blocks", each(each(each("{{id}}"))), {}, "t.hbs:1:"],
+    ["blocks that write nothing", each(each(each(each("")))), {}, "t.hbs:1:"],
+    ["partials inside of partials", "{{> p40}}", doubling(41), "> takes this render beyond"],
+    [
+      "helpers",
+      `{{#with (service "web") as |web|}}${each('{{#if (sortBy web "id")}}{{/if}}')}{{/with}}`,
+      {},
+      "sortBy takes this render beyond 3030000 steps",
+    ],
+    ["reading", each(each('{{#if (service "web")}}{{/if}}')), {}, "service takes this"],
+  ])("%s", (_, template, partials, message) => {
+    const compiled = compile(template, "text", partials);
+    const started = performance.now();
+    expect(() => renderTemplate(compiled, worldOf(many(1000)))).toThrowError(
+      expect.objectContaining({ code: "TEMPLATE", message: expect.stringContaining(message) }),
+    );
+    expect(performance.now() - started).toBeLessThan(30_000);
+  });
+
+  it("refusals one after the other", () => {
+    const hostile = Array.from({ length: 5000 }, (_, n) => instance({ id: `i${n}`, meta: { x: "a b" } }));
+    const first = `{{#with (first (service "web"))}}{{meta.x}}{{/with}}${each("")}`;
+    const started = performance.now();
+    expect(() => render(first, worldOf(hostile))).toThrowError("finding them one by one takes too long");
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 });
 
@@ -165,6 +202,61 @@ describe("values", () => {
   it("keeps templates apart: one's partials are not another's", () => {
     compile("{{> p}}", "text", { p: "" });
     expect(() => compile("{{> p}}", "text")).toThrowError('unknown partial "p"; put it beside the template');
+  });
+});
+
+describe("what templates cannot reach", () => {
+  const world = worldOf([instance({ tags: ["a"], meta: { a: "1" } })]);
+  const inside = (body: string) =>
+    `{{#each (service "web")}}{{#with (byTag (service "web")) as |tags|}}${body}{{/with}}{{/each}}`;
+
+  it.each([
+    "constructor",
+    "__proto__",
+    "../constructor",
+    "../tags.map",
+    "../meta.constructor.name",
+    "../meta.__proto__",
+    "../__proto__.polluted",
+    "../id.constructor",
+    "tags.__proto__",
+    "@root.constructor",
+    '(lookup ../this "__proto__")',
+    '(lookup ../meta "constructor")',
+    '(index ../tags "length")',
+    '(index ../this "meta" "hasOwnProperty")',
+    `(lookup (parseJSON "{}") "__proto__")`,
+    '(first (pluck (service "web") "constructor"))',
+    '(first (pluck (service "web") "meta.__proto__"))',
+    '(len (groupBy (service "web") "constructor"))',
+    '(lookup (byTag (service "web")) "toString")',
+    '(get "__proto__")',
+    '(len (mapValues "constructor"))',
+  ])("%s", (expression) => {
+    // Either it is not there, or the helper says so.
+    let text = "";
+    try {
+      text = textOf(render(inside(`{{#if ${expression}}}reached{{/if}}`), world, "text"));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "TEMPLATE" });
+    }
+    expect(text).toBe("");
+  });
+
+  it("changes nothing when a registry or a JSON text names a prototype", () => {
+    const named = instance({ tags: ["__proto__"], meta: JSON.parse('{"__proto__": "x"}') });
+    const parts = [
+      '{{#each (byTag (service "web"))}}{{@key}}{{/each}}',
+      `{{#with (parseJSON '{"__proto__": {"polluted": 1}}')}}{{#if polluted}}reached{{/if}}{{/with}}`,
+      '{{set "__proto__" 1}}{{mapSet "__proto__" "__proto__" 1}}',
+    ];
+    expect(textOf(render(parts.join(""), worldOf([named]), "text"))).toBe("__proto__");
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  it("compiles nothing but text", () => {
+    const tree = { type: "Program", body: [], blockParams: [], strip: {}, loc: {} } as unknown as string;
+    expect(() => compile(tree)).toThrowError("t.hbs: not a text");
   });
 });
 
@@ -235,7 +327,7 @@ describe("an instance with a value that the file cannot hold", () => {
       text: "",
       refused: [{ reason: expect.stringContaining("is empty") }],
     });
-    expect(render(lines, empty, "json")).toMatchObject({ text: "h1:web:80 ;", refused: [] });
+    expect(render(lines, empty, "text")).toMatchObject({ text: "h1:web:80 ;", refused: [] });
   });
 
   it("does not hide a mistake of the template", () => {

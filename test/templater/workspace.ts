@@ -5,8 +5,8 @@ import { onTestFinished } from "vitest";
 import type { Fields } from "../../src/log.ts";
 import type { Turn } from "../../src/loop.ts";
 import { openStateDir } from "../../src/state-dir.ts";
-import { type Accepted, openAccepted } from "../../src/templater/accepted.ts";
 import { type Installed, type InstallRequest, install } from "../../src/templater/install.ts";
+import { openRecords, type Records } from "../../src/templater/records.ts";
 import type { Target } from "../../src/templater/target.ts";
 import { exec } from "../servers/exec.ts";
 import { tempDir } from "../servers/run.ts";
@@ -23,9 +23,9 @@ export interface Workspace {
   running(): string | undefined;
   /** How often the proxy was reloaded. */
   reloads(): number;
-  readonly accepted: Accepted;
+  readonly records: Records;
   /** What is recorded on the disk, as the next process finds it. */
-  reopen(): Promise<Accepted>;
+  reopen(): Promise<Records>;
   readonly warnings: readonly Fields[];
   target(changes?: Partial<Target>): Target;
   install(text: string, changes?: Partial<Target>, request?: Partial<InstallRequest>): Promise<Installed>;
@@ -41,7 +41,7 @@ export async function createWorkspace(destination = "proxy.cfg"): Promise<Worksp
   await mkdir(folder);
   const state = await openStateDir(join(dir, "state"));
   onTestFinished(state.close);
-  const accepted = await openAccepted(state);
+  const records = await openRecords(state);
   const warnings: Fields[] = [];
   const running = join(dir, "running");
   const count = join(dir, "reloads");
@@ -52,8 +52,8 @@ export async function createWorkspace(destination = "proxy.cfg"): Promise<Worksp
     destination: join(folder, destination),
     running: () => read(running),
     reloads: () => (read(count) ?? "").length,
-    accepted,
-    reopen: () => openAccepted(state),
+    records,
+    reopen: () => openRecords(state),
     warnings,
     target: (changes) => ({
       source: "/templates/proxy.cfg.hbs",
@@ -69,10 +69,9 @@ export async function createWorkspace(destination = "proxy.cfg"): Promise<Worksp
     }),
     install: (text, changes, request) =>
       install({
-        text,
-        target: space.target(changes),
+        files: [{ text, target: space.target(changes) }],
         turn: calm,
-        accepted,
+        records,
         revision: 1,
         changed: ["web"],
         env: process.env,

@@ -1,4 +1,5 @@
 import type { Format } from "./format.ts";
+import type { Position } from "./position.ts";
 
 /** nginx takes words of up to 4,096 bytes; no honest name, address or path comes near. */
 const longest = 1024;
@@ -18,13 +19,49 @@ const admitted: Readonly<Record<Format, RegExp>> = {
   text: printable,
 };
 
-/** Why `{{x}}` refuses this value in a file of this format, as "holds …"; undefined when it admits it. */
-export function whyRefused(value: string, format: Format): string | undefined {
+/**
+ * Why `{{x}}` refuses this value in a file of this format, as "holds …"; undefined when it admits it. Outside
+ * of quotes some formats give a meaning to characters that are harmless inside.
+ */
+export function whyRefused(value: string, format: Format, position: Position = "quoted"): string | undefined {
   if (!admitted[format].test(value)) {
     const culprit = [...value].find((char) => !admitted[format].test(char));
     return `holds ${describe(culprit ?? "")}`;
   }
-  return tooLong(value, format);
+  return tooLong(value, format) ?? whyMisread(value, format, position);
+}
+
+const number = /^[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+const moment =
+  /^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}:[0-9]{2})([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([Zz]|[+-][0-9]{2}:[0-9]{2})?)?$/;
+
+/** Why a text of admitted characters would be more than one value, or none, where it stands. */
+function whyMisread(value: string, format: Format, position: Position): string | undefined {
+  if (position === "quoted" || position === "comment") return undefined;
+  switch (format) {
+    case "json": {
+      const scalar = (number.test(value) && !value.startsWith("+")) || /^(true|false|null)$/.test(value);
+      return scalar ? undefined : "is not a number, true, false or null, and stands outside of quotes";
+    }
+    case "toml":
+      if (position === "key") return /^[A-Za-z0-9_-]+$/.test(value) ? undefined : "is not a bare key";
+      return number.test(value) || moment.test(value) || /^(true|false)$/.test(value)
+        ? undefined
+        : "is not a number, a date, true or false, and stands outside of quotes";
+    case "env":
+      return position !== "key" || /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
+        ? undefined
+        : "is not the name of a variable";
+    case "yaml": {
+      const misread =
+        /:$/.test(value) ||
+        (position === "value" && /^[[\],@]|^[-:]$|^(---|\.\.\.)$/.test(value)) ||
+        (position === "flow" && (value === "" || /[[\],]|^[@:-]/.test(value)));
+      return misread ? "means more than a text in YAML outside of quotes" : undefined;
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** Why a value cannot be one word of HAProxy or nginx whatever its characters; undefined when it can. */

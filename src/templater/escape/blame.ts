@@ -1,3 +1,4 @@
+import type { Budget } from "../../handlebars/budget.ts";
 import type { Instance } from "../../instance.ts";
 import type { View } from "../view.ts";
 
@@ -11,6 +12,7 @@ export interface Question {
   readonly view: View;
   /** The texts in the template's own expressions. */
   readonly literals: ReadonlySet<string>;
+  readonly budget: Budget;
 }
 
 /**
@@ -19,16 +21,23 @@ export interface Question {
  * belongs to the instance whose turn it is, unless it comes from a variable or the template itself. Empty when
  * it stands in none.
  */
-export function blame({ value, accepts, subjects, view, literals }: Question): readonly Instance[] {
+export function blame({ value, accepts, subjects, view, literals, budget }: Question): readonly Instance[] {
   const read = view.instances();
   const guilty = (text: string) => !accepts(text) && related(text, value);
-  const scopes = subjects.map((subject) => instancesIn(subject, read));
-  for (const scope of [...scopes, [...read]]) {
-    const holders = scope.filter((instance) => textsOf(instance).some(guilty));
-    if (holders.length > 0) return holders;
+  const holders = (scope: readonly Instance[]) => {
+    budget.spend(scope.length);
+    return scope.filter((instance) => textsOf(instance).some(guilty));
+  };
+  let only: readonly Instance[] = [];
+  for (const subject of subjects) {
+    const scope = instancesIn(subject, read);
+    const found = holders(scope);
+    if (found.length > 0) return found;
+    if (only.length === 0 && scope.length === 1) only = scope;
   }
-  if ([...view.variables(), ...literals].some(guilty)) return [];
-  return scopes.find((scope) => scope.length === 1) ?? [];
+  const found = holders([...read]);
+  if (found.length > 0) return found;
+  return [...view.variables(), ...literals].some(guilty) ? [] : only;
 }
 
 /** One is part of the other. Every text holds the empty one, so that must be equal. */

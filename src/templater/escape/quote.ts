@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import { describe, tooLong } from "./admit.ts";
 import type { Format } from "./format.ts";
 
@@ -42,4 +43,11 @@ export function jsonText(value: unknown): string {
     .replace(/[\u007f-\u009f\u2028\u2029\ufeff]/g, (char) => {
       return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
     });
+}
+
+/** A value as a block of YAML without the last line break, to be put on lines of its own. */
+export function yamlText(value: unknown): string {
+  // Older readers take `no` and 1:30 for something else than a text.
+  const options = { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" } as const;
+  return stringify(value ?? null, options).trimEnd();
 }

@@ -1,27 +1,42 @@
-import { createHash } from "node:crypto";
+import { shortHash } from "../../handlebars/hash.ts";
 import type { Format } from "./format.ts";
 
 const longest = 120;
 
+/** What an identifier of each grammar consists of, how it may begin, and what joins the hash to it. */
+interface Alphabet {
+  readonly foreign: RegExp;
+  readonly start: RegExp;
+  readonly joint: string;
+}
+
+const words: Alphabet = { foreign: /[^A-Za-z0-9_.-]/g, start: /^[A-Za-z0-9_]/, joint: "-" };
+const names: Alphabet = { foreign: /[^A-Za-z0-9_]/g, start: /^[A-Za-z_]/, joint: "_" };
+
+const alphabets: Readonly<Record<Format, Alphabet>> = {
+  // HAProxy's identifiers also take a colon, so that a server is named like its instance.
+  haproxy: { ...words, foreign: /[^A-Za-z0-9_.:-]/g },
+  nginx: words,
+  yaml: words,
+  text: words,
+  // A dot would open a table inside of a table.
+  toml: { foreign: /[^A-Za-z0-9_-]/g, start: /^[A-Za-z0-9_]/, joint: "-" },
+  // The name of a shell's variable; in JSON, of an object in most languages.
+  env: names,
+  json: names,
+};
+
 /**
  * An identifier for this value: unchanged where it is one already, else with `_` for what is not admitted and
- * a hash that keeps different values apart. HAProxy's identifiers also take a colon, so that a server is named
- * like its instance.
+ * a hash that keeps different values apart.
  *
  * Nobody may choose a value whose slug is another's: HAProxy and nginx refuse a file with a name twice. So
  * what looks like the result of a replacement is hashed too, and the hash is longer than a name alone needs.
  */
 export function slugOf(value: string, format: Format): string {
-  const foreign = format === "haproxy" ? /[^A-Za-z0-9_.:-]/g : /[^A-Za-z0-9_.-]/g;
-  const plain = value
-    .replace(foreign, "_")
-    .replace(/^[^A-Za-z0-9_]|^$/, "_")
-    .slice(0, longest);
-  const unchanged = plain === value && !/-[0-9a-f]{12}$/.test(value);
-  return unchanged ? value : `${plain}-${shortHash(value)}`;
-}
-
-/** Twelve hexadecimal digits that depend on the value alone. */
-export function shortHash(value: string): string {
-  return createHash("sha256").update(value).digest("hex").slice(0, 12);
+  const { foreign, start, joint } = alphabets[format];
+  const replaced = value.replace(foreign, "_").slice(0, longest);
+  const plain = start.test(replaced) ? replaced : `_${replaced.slice(joint === "_" ? 0 : 1)}`;
+  const unchanged = plain === value && !new RegExp(`${joint}[0-9a-f]{12}$`).test(value);
+  return unchanged ? value : `${plain}${joint}${shortHash(value)}`;
 }

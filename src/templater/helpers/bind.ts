@@ -1,12 +1,15 @@
 import { PortolanError } from "../../errors.ts";
+import { type Block, type Body, blocks } from "../../handlebars/blocks.ts";
+import { bounded, weight } from "../../handlebars/budget.ts";
+import { placeOf } from "../../handlebars/check.ts";
+import { kindOf, quotedTextOf } from "../../handlebars/helper.ts";
+import { didYouMean } from "../../handlebars/nearest.ts";
 import { shown, whyRefused } from "../escape/admit.ts";
-import { admitName, rawName } from "../escape/rewrite.ts";
+import type { Position } from "../escape/position.ts";
+import { admitName, partialName, rawName } from "../escape/rewrite.ts";
 import type { View } from "../view.ts";
-import { type Block, type Body, blocks } from "./blocks.ts";
-import { placeOf } from "./check.ts";
-import { type Call, type Helper, kindOf, quotedTextOf } from "./helper.ts";
+import type { Call, Helper } from "./helper.ts";
 import { helpers } from "./index.ts";
-import { didYouMean } from "./nearest.ts";
 
 /** One render, as the bound helpers know it: `data.run` of every frame. */
 export interface Run {
@@ -52,21 +55,39 @@ interface Options {
 
 type Bound = (this: unknown, ...args: unknown[]) => unknown;
 
-/** Every helper and block as a function that Handlebars can call, and the two that all output passes through. */
+/** Every helper and block as a function that Handlebars can call, and what all output and every partial passes through. */
 export const bindings: ReadonlyMap<string, Bound> = new Map<string, Bound>([
   ...[...helpers].map(([name, helper]) => [name, bindHelper(name, helper)] as const),
   ...Object.entries(blocks).map(([name, block]) => [name, bindBlock(name, block)] as const),
   [admitName, bindOutput(admit)],
   [rawName, bindOutput(print)],
+  [partialName, countPartial],
 ]);
+
+function countPartial(last: unknown): string {
+  const { data, loc } = last as Options;
+  try {
+    data.run.call.budget.spend(1);
+  } catch (error) {
+    throw placed(error, ">", loc);
+  }
+  return "";
+}
 
 function bindHelper(name: string, helper: Helper): Bound {
   return (...args) => {
     const { data, loc, hash } = args.pop() as Options;
     const { run } = data;
+    const { budget } = run.call;
     run.at = { source: `${name} …`, loc, data };
     try {
-      return helper.call(args, hash, run.call);
+      for (const arg of args) {
+        bounded(arg);
+        budget.spend((1 + weight(arg)) * (helper.cost ?? 1));
+      }
+      const result = helper.call(args, hash, run.call);
+      budget.spend(weight(result));
+      return result;
     } catch (error) {
       throw placed(error, name, loc);
     }
@@ -76,13 +97,17 @@ function bindHelper(name: string, helper: Helper): Bound {
 function bindBlock(name: string, block: Block): Bound {
   return function (value, last) {
     const options = last as Options;
+    const { budget } = options.data.run.call;
     const then: Body = (item, frame, blockParams) => {
+      budget.spend(1);
       const isCondition = frame === undefined && blockParams === undefined;
       // Handlebars looks variables up in the frame itself, so each frame holds those of the ones around it.
       const data = isCondition
         ? options.data
         : { ...options.data, ...frame, subject: item, _parent: options.data };
-      return options.fn(item, { data, blockParams });
+      const piece = options.fn(item, { data, blockParams });
+      budget.spend(weight(piece));
+      return piece;
     };
     try {
       return block(value, then, () => options.inverse(this), this);
@@ -104,14 +129,28 @@ function placed(error: unknown, name: string, loc: hbs.AST.SourceLocation): unkn
 interface Mustache extends Place {
   readonly data: Data;
   readonly isCall: boolean;
+  readonly position: Position;
   readonly here: unknown;
 }
 
 function bindOutput(output: (value: unknown, mustache: Mustache) => string): Bound {
-  return function (value, source, isCall, last) {
+  return function (value, source, isCall, position, last) {
     const { data, loc } = last as Options;
-    const mustache: Mustache = { source: source as string, isCall: isCall === true, data, loc, here: this };
-    return output(value ?? withoutArguments(mustache), mustache);
+    const mustache: Mustache = {
+      source: source as string,
+      isCall: isCall === true,
+      position: position as Position,
+      data,
+      loc,
+      here: this,
+    };
+    const text = output(value ?? withoutArguments(mustache), mustache);
+    try {
+      data.run.call.budget.spend(1 + weight(text));
+    } catch (error) {
+      throw placed(error, mustache.source, loc);
+    }
+    return text;
   };
 }
 
@@ -128,7 +167,8 @@ function admit(value: unknown, mustache: Mustache): string {
   const { format } = run.call;
   // An empty field would make the next word take its place. What a helper gives is as the author meant it.
   const refusesEmpty = !mustache.isCall && (format === "haproxy" || format === "nginx");
-  const why = (word: string) => (word === "" && refusesEmpty ? "is empty" : whyRefused(word, format));
+  const why = (word: string) =>
+    word === "" && refusesEmpty ? "is empty" : whyRefused(word, format, mustache.position);
   const reason = why(value);
   if (reason === undefined) return value;
   run.at = mustache;

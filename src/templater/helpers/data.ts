@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
+import { text, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance, type State, states } from "../../instance.ts";
-import { type Helper, text, unquoted } from "./helper.ts";
+import type { Helper } from "./helper.ts";
 
 type Named = Readonly<Record<string, unknown>>;
 
@@ -66,6 +68,24 @@ export const data: Readonly<Record<string, Helper>> = {
       throw new Error(
         `the variable ${text(name)} is not set; set it, or write (env "${text(name)}" default="…")`,
       );
+    },
+  },
+  file: {
+    arity: [1, 1],
+    named: ["default"],
+    call: ([name], { default: fallback }, { view, folder, literals }) => {
+      const asked = text(unquoted(name));
+      const path = resolve(folder, asked);
+      // A path made of what a registry says could lead anywhere.
+      if (!literals.has(asked) && !path.startsWith(`${resolve(folder)}/`)) {
+        throw new Error(
+          `may read ${path} only if the path stands in the template; it does not, and is not below ${folder}`,
+        );
+      }
+      const found = view.file(path);
+      if ("text" in found) return found.text;
+      if (fallback !== undefined) return unquoted(fallback);
+      throw new Error(`${path} ${found.problem}; mend it, or write (file … default="…")`);
     },
   },
   node: { arity: [0, 0], named: [], call: (_args, _named, { view }) => view.node },

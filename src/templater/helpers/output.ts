@@ -1,9 +1,11 @@
 import { isIP } from "node:net";
+import { wholeWeight } from "../../handlebars/budget.ts";
+import { number, object, quoted, text, unquoted } from "../../handlebars/helper.ts";
+import { bracketed } from "../../handlebars/text.ts";
 import { shown } from "../escape/admit.ts";
-import { jsonText, quoteWord, whyUnquotable } from "../escape/quote.ts";
+import { jsonText, quoteWord, whyUnquotable, yamlText } from "../escape/quote.ts";
 import { slugOf } from "../escape/slug.ts";
-import { type Call, type Helper, number, object, quoted, text, unquoted } from "./helper.ts";
-import { bracketed } from "./text.ts";
+import type { Call, Helper } from "./helper.ts";
 
 /** Formats in which a JSON value is a value, too. */
 const takesJson = new Set(["json", "yaml", "toml", "text"]);
@@ -14,6 +16,24 @@ const hostName =
 /** True for a name that DNS could hold, or an IPv4 address. */
 export function isHostName(name: string): boolean {
   return hostName.test(name);
+}
+
+/** True for an address that a proxy can connect to and that means the same everywhere. */
+export function isAddress(address: string): boolean {
+  return isIP(address) !== 0 && !address.includes("%");
+}
+
+/** A helper that gives its argument as it is, and refuses what is not of a kind. */
+function only(is: (text: string) => boolean, what: string): Helper {
+  return {
+    arity: [1, 1],
+    named: [],
+    call: ([value], _, call) => {
+      const word = text(unquoted(value));
+      if (!is(word)) call.refuseValue(word, `${shown(word)} is not ${what}`, is);
+      return word;
+    },
+  };
 }
 
 function hostport(value: unknown, call: Call): string {
@@ -48,10 +68,22 @@ export const output: Readonly<Record<string, Helper>> = {
     named: [],
     // Elsewhere it is a text like any other: {{quote (json x)}} makes a word of it.
     call: ([value], _, call) => {
+      wholeWeight(value, call.budget);
       const written = jsonText(unquoted(value));
       return takesJson.has(call.format) ? quoted(written) : written;
     },
   },
+  yaml: {
+    arity: [1, 1],
+    named: [],
+    call: ([value], _, call) => {
+      wholeWeight(value, call.budget);
+      const written = yamlText(unquoted(value));
+      return call.format === "yaml" || call.format === "text" ? quoted(written) : written;
+    },
+  },
   slug: { arity: [1, 1], named: [], call: ([value], _, call) => slugOf(text(unquoted(value)), call.format) },
+  ip: only(isAddress, "an IP address"),
+  hostname: only(isHostName, "a host name"),
   hostport: { arity: [1, 1], named: [], call: ([instance], _, call) => hostport(instance, call) },
 };

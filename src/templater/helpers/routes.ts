@@ -1,8 +1,9 @@
-import { isIP } from "node:net";
+import { list, number, object, text, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance } from "../../instance.ts";
 import { shown } from "../escape/admit.ts";
-import { type Call, type Helper, list, object } from "./helper.ts";
-import { isHostName } from "./output.ts";
+import type { Call, Helper } from "./helper.ts";
+import { isAddress, isHostName } from "./output.ts";
+import { portRoutes } from "./port-routes.ts";
 
 /** Servers that answer for the same hosts and paths. */
 export interface Pool {
@@ -16,6 +17,10 @@ export interface Pool {
   readonly servers: readonly Instance[];
   /** True when a request can be sent to at least one server: there is one with a weight. */
   readonly usable: boolean;
+  /** True when a server is no backup: nginx refuses a pool of backups only. */
+  readonly primary: boolean;
+  /** True when one of them wants a client's requests to go to the same server (meta http_sticky). */
+  readonly sticky: boolean;
 }
 
 /** A host name and where its requests go. */
@@ -46,11 +51,12 @@ interface Route {
 
 const pathText = /^\/[A-Za-z0-9._~:@+,=/-]{0,254}$/;
 const checkText = /^\/[A-Za-z0-9._~:@+,=/?&%-]{0,254}$/;
+const slowStart = /^[1-9][0-9]{0,3}s$/;
 const mostHosts = 64;
 
 /**
  * The routing table for what the instances of these services say: meta http_host (a comma list of hosts,
- * `*.example.com` for all below), http_path (a prefix, `/` when absent), http_check.
+ * `*.example.com` for all below), http_path (a prefix, `/` when absent), http_check, http_sticky, backup.
  *
  * Instances in any state say what is routed, ready ones serve: a service without a ready instance keeps its
  * hosts and gets a pool without servers. An instance that says something impossible is refused. Instances
@@ -94,6 +100,10 @@ function claims(instance: Instance): readonly { host: string; path: string }[] |
   if (check !== undefined && !checkText.test(check)) {
     return `meta http_check: ${shown(check)} is not a path; write one like /health`;
   }
+  const { http_slow_start: rise } = instance.meta;
+  if (rise !== undefined && !slowStart.test(rise)) {
+    return `meta http_slow_start: ${shown(rise)} is not a time in seconds; write one like 30s`;
+  }
   if (!isReachable(instance.address)) {
     return `address ${shown(instance.address)} is not an IP address that a proxy can connect to`;
   }
@@ -102,7 +112,7 @@ function claims(instance: Instance): readonly { host: string; path: string }[] |
 
 /** A name that the proxy cannot resolve would keep it from loading any file, and 0.0.0.0 is the proxy itself. */
 function isReachable(address: string): boolean {
-  return isIP(address) !== 0 && !address.includes("%") && !/^(::ffff:)?[0.]+$|^[0:]+$/i.test(address);
+  return isAddress(address) && !/^(::ffff:)?[0.]+$|^[0:]+$/i.test(address);
 }
 
 function poolsOf(routes: readonly Route[], call: Pick<Call, "refuse">): ReadonlyMap<Route, Pool> {
@@ -135,6 +145,8 @@ function createPool(name: string, { host, members }: Route, call: Pick<Call, "re
     check: members.find((instance) => instance.meta.http_check !== undefined)?.meta.http_check,
     servers,
     usable: servers.some((instance) => instance.weight > 0),
+    primary: servers.some((instance) => instance.meta.backup !== "true"),
+    sticky: members.some((instance) => instance.meta.http_sticky === "true"),
   };
 }
 
@@ -174,14 +186,25 @@ function byLength(a: string, b: string): number {
 }
 
 /** What `services` gives, as one list. */
+function instancesIn(services: unknown, { budget }: Call): readonly Instance[] {
+  const instances = list(services).flatMap(
+    (service) => list(object(service).instances) as readonly Instance[],
+  );
+  budget.spend(5 * instances.length);
+  return instances;
+}
+
+/** What proxies listen for. */
 export const routing: Readonly<Record<string, Helper>> = {
   httpRoutes: {
     arity: [1, 1],
     named: [],
-    call: ([services], _, call) =>
-      httpRoutes(
-        list(services).flatMap((service) => list(object(service).instances) as readonly Instance[]),
-        call,
-      ),
+    call: ([services], _, call) => httpRoutes(instancesIn(services, call), call),
+  },
+  portRoutes: {
+    arity: [2, 4],
+    named: ["least"],
+    call: ([services, ...keys], { least = 1 }, call) =>
+      portRoutes(instancesIn(services, call), keys.map(text), number(unquoted(least)), call),
   },
 };

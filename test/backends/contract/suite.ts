@@ -10,6 +10,10 @@ export interface World {
   open(): Promise<Backend>;
   /** A connection whose process can be made to vanish without a goodbye. Absent: nothing can die alone. */
   openMortal?(): Promise<{ readonly backend: Backend; die(): Promise<void> }>;
+  /** Writes a record that names no owner, as another registrator would. */
+  plant?(instance: Instance): Promise<void>;
+  /** Removes the claim of a node, as an operator does whose host is gone for good. */
+  unclaim?(node: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -18,12 +22,14 @@ export interface Contract {
   readonly name: string;
   readonly ttl: number;
   start(): Promise<World>;
+  /** What a reader sees of a ready instance, where the layout holds less than the record. */
+  readonly shown?: (instance: Instance) => Instance;
   /** Behaviours that this backend cannot have, with the reason in words. */
   readonly skips?: Readonly<Partial<Record<Behaviour, string>>>;
 }
 
 /** Behaviours that may be skipped with a reason. */
-export type Behaviour = "two connections" | "expiry";
+export type Behaviour = "two connections" | "expiry" | "states";
 
 const signal = new AbortController().signal;
 let counter = 0;
@@ -91,6 +97,8 @@ export function contractSuite(contract: Contract): void {
   const because = (name: Behaviour) =>
     contract.skips?.[name] === undefined ? "" : ` (skipped: ${contract.skips[name]})`;
 
+  const { shown = (instance: Instance) => instance } = contract;
+
   describe(`${contract.name} keeps the backend contract`, () => {
     let world: World;
     let backend: Backend;
@@ -130,37 +138,40 @@ export function contractSuite(contract: Contract): void {
       expect((await lease.register(instance, signal)).leftOut).toEqual([]);
       const observation = await reader(["shown"]);
       const snapshot = await eventually(observation, (s) => ids(s, "shown")?.length === 1);
-      expect(instancesOf(snapshot, "shown")?.map(encodeInstance)).toEqual([encodeInstance(instance)]);
+      expect(instancesOf(snapshot, "shown")?.map(encodeInstance)).toEqual([encodeInstance(shown(instance))]);
       await observation.close();
       await lease.release(signal);
     });
 
-    it("shows every state as it was registered, from the first moment on", async () => {
-      const owner = someOwner();
-      const lease = await joined(owner);
-      const observation = await reader(["states"]);
-      const seen = new Set<string>();
-      const unsubscribe = observation.subscribe(() => {
-        const now = observation.current();
-        if (now.known) for (const i of instancesOf(now.value, "states") ?? []) seen.add(i.state);
-      });
-      for (const state of ["starting", "unhealthy", "draining", "paused"] as const) {
-        const instance = someInstance(owner, { service: "states", state });
-        await lease.register(instance, signal);
-        await eventually(observation, (s) => instancesOf(s, "states")?.[0]?.state === state);
-        await lease.deregister(instance, signal);
-        await eventually(observation, (s) => instancesOf(s, "states")?.length === 0);
-      }
-      expect([...seen].sort()).toEqual(["draining", "paused", "starting", "unhealthy"]);
-      unsubscribe();
-      const instance = someInstance(owner, { service: "states", state: "ready" });
-      for (const state of ["ready", "draining", "ready", "unhealthy", "ready"] as const) {
-        await lease.register({ ...instance, state }, signal);
-        await eventually(observation, (s) => instancesOf(s, "states")?.[0]?.state === state);
-      }
-      await observation.close();
-      await lease.release(signal);
-    });
+    behaviour("states")(
+      `shows every state as registered, from the first moment on${because("states")}`,
+      async () => {
+        const owner = someOwner();
+        const lease = await joined(owner);
+        const observation = await reader(["states"]);
+        const seen = new Set<string>();
+        const unsubscribe = observation.subscribe(() => {
+          const now = observation.current();
+          if (now.known) for (const i of instancesOf(now.value, "states") ?? []) seen.add(i.state);
+        });
+        for (const state of ["starting", "unhealthy", "draining", "paused"] as const) {
+          const instance = someInstance(owner, { service: "states", state });
+          await lease.register(instance, signal);
+          await eventually(observation, (s) => instancesOf(s, "states")?.[0]?.state === state);
+          await lease.deregister(instance, signal);
+          await eventually(observation, (s) => instancesOf(s, "states")?.length === 0);
+        }
+        expect([...seen].sort()).toEqual(["draining", "paused", "starting", "unhealthy"]);
+        unsubscribe();
+        const instance = someInstance(owner, { service: "states", state: "ready" });
+        for (const state of ["ready", "draining", "ready", "unhealthy", "ready"] as const) {
+          await lease.register({ ...instance, state }, signal);
+          await eventually(observation, (s) => instancesOf(s, "states")?.[0]?.state === state);
+        }
+        await observation.close();
+        await lease.release(signal);
+      },
+    );
 
     it("takes names, tags and meta with any character", async () => {
       const owner = someOwner();
@@ -177,8 +188,8 @@ export function contractSuite(contract: Contract): void {
       const observation = await reader([service]);
       const snapshot = await eventually(observation, (s) => ids(s, service)?.length === 1);
       const back = instancesOf(snapshot, service)?.[0];
-      expect({ ...back, meta: {} }).toEqual({ ...instance, meta: {} });
-      const lost = Object.keys(instance.meta).filter((key) => back?.meta[key] !== instance.meta[key]);
+      expect({ ...back, meta: {} }).toEqual({ ...shown(instance), meta: {} });
+      const lost = Object.keys(shown(instance).meta).filter((key) => back?.meta[key] !== instance.meta[key]);
       expect(leftOut.length, `left out and reported: ${leftOut}`).toBe(lost.length);
       await observation.close();
       await lease.release(signal);
@@ -194,7 +205,7 @@ export function contractSuite(contract: Contract): void {
       await lease.register(instance, signal);
       await lease.register({ ...instance, service: "again", tags: ["green"], port: 32769 }, signal);
       const second = await eventually(observation, (s) => instancesOf(s, "again")?.[0]?.port === 32769);
-      expect(instancesOf(second, "again")?.[0]?.tags).toEqual(["green"]);
+      expect(instancesOf(second, "again")?.[0]?.tags).toEqual(shown({ ...instance, tags: ["green"] }).tags);
       expect(instancesOf(first, "again")?.[0]?.port).toBe(32768);
       await observation.close();
       await lease.release(signal);
@@ -239,7 +250,7 @@ export function contractSuite(contract: Contract): void {
       await expect(leaseOther.deregister(theirs, signal)).rejects.toMatchObject({ code: "NOT_OWNER" });
       const observation = await reader(["foreign"]);
       const snapshot = await eventually(observation, (s) => ids(s, "foreign")?.length === 1);
-      expect(instancesOf(snapshot, "foreign")?.map(encodeInstance)).toEqual([encodeInstance(theirs)]);
+      expect(instancesOf(snapshot, "foreign")?.map(encodeInstance)).toEqual([encodeInstance(shown(theirs))]);
       await observation.close();
       await leaseOne.release(signal);
       await leaseOther.release(signal);
@@ -384,6 +395,163 @@ export function contractSuite(contract: Contract): void {
       await eventually(observation, (s) => ids(s, "dying-a")?.length === 1);
       await heir.release(signal);
       await observation.close();
+    });
+
+    describe("records without an owner", () => {
+      const planted = async (owner: Owner, service: string, skip: (why: string) => never) => {
+        if (!world.plant) return skip("its tests cannot write a record without an owner");
+        const { owner: _, ...instance } = someInstance(owner, { service });
+        await world.plant(instance);
+        const observation = await reader([service]);
+        await eventually(observation, (s) => ids(s, service)?.length === 1);
+        return { instance, observation };
+      };
+
+      it("are left alone", async ({ skip }) => {
+        const owner = someOwner();
+        const { instance, observation } = await planted(owner, "not-adopted", skip);
+        const lease = await joined(owner);
+        const mine = { ...instance, port: 1, owner: ownerText(owner) };
+        await expect(lease.register(mine, signal)).rejects.toMatchObject({ code: "NOT_OWNER" });
+        await expect(lease.deregister(mine, signal)).rejects.toMatchObject({ code: "NOT_OWNER" });
+        expect(await lease.owned(signal)).toEqual([]);
+        await lease.release(signal);
+        const now = observation.current();
+        expect(now.known && ids(now.value, "not-adopted")).toEqual([instance.id]);
+        await observation.close();
+      });
+
+      it("count as own where they are adopted, and only there", async ({ skip }) => {
+        const owner = someOwner();
+        const [taken, gone, left] = [
+          await planted(owner, "adopted-taken", skip),
+          await planted(owner, "adopted-gone", skip),
+          await planted(owner, "adopted-left", skip),
+        ];
+        const lease = backend.lease(owner, contract.ttl, {
+          adopt: (id) => [taken.instance.id, gone.instance.id].includes(id),
+        });
+        await lease.renew(signal);
+        const others = await lease.owned(signal);
+        expect(others.map(({ service, owner }) => [service, owner]).sort()).toEqual([
+          ["adopted-gone", undefined],
+          ["adopted-taken", undefined],
+        ]);
+        const mine = { ...taken.instance, port: 1, tags: ["mine"], owner: ownerText(owner) };
+        await lease.register(mine, signal);
+        const snapshot = await eventually(
+          taken.observation,
+          (s) => instancesOf(s, "adopted-taken")?.[0]?.port === mine.port,
+        );
+        const seen = instancesOf(snapshot, "adopted-taken")?.map(encodeInstance);
+        expect(seen).toEqual([encodeInstance(shown(mine))]);
+        await lease.deregister(gone.instance, signal);
+        await eventually(gone.observation, (s) => ids(s, "adopted-gone")?.length === 0);
+        await expect(lease.deregister(left.instance, signal)).rejects.toMatchObject({ code: "NOT_OWNER" });
+        const own = await lease.owned(signal);
+        expect(own.map(encodeInstance)).toEqual([encodeInstance(mine)]);
+        await lease.release(signal);
+        await eventually(taken.observation, (s) => ids(s, "adopted-taken")?.length === 0);
+        const now = left.observation.current();
+        expect(now.known && ids(now.value, "adopted-left")).toEqual([left.instance.id]);
+        for (const { observation } of [taken, gone, left]) await observation.close();
+      });
+
+      it("stay, adopted or not, when the lease is released", async ({ skip }) => {
+        const owner = someOwner();
+        const { instance, observation } = await planted(owner, "adopted-kept", skip);
+        const lease = backend.lease(owner, contract.ttl, { adopt: (id) => id === instance.id });
+        await lease.renew(signal);
+        expect(await lease.owned(signal)).toHaveLength(1);
+        await lease.release(signal);
+        const now = observation.current();
+        expect(now.known && ids(now.value, "adopted-kept")).toEqual([instance.id]);
+        await observation.close();
+      });
+    });
+
+    describe("a ttl of 0", () => {
+      /** A run that has a record and vanishes. */
+      const vanished = async (service: string, ttl: number, skip: (why: string) => never) => {
+        const { unclaim } = world;
+        if (!unclaim || !world.openMortal) return skip("its tests cannot remove the claim of a node");
+        const owner = someOwner();
+        const mortal = await world.openMortal();
+        const lease = mortal.backend.lease(owner, ttl);
+        expect(await lease.renew(signal)).toEqual({ ttl, fresh: true });
+        expect(await lease.renew(signal)).toEqual({ ttl, fresh: false });
+        const instance = someInstance(owner, { service });
+        await lease.register(instance, signal);
+        const observation = await reader([service]);
+        await eventually(observation, (s) => ids(s, service)?.length === 1);
+        await mortal.die();
+        const sizes = new Set<number | undefined>();
+        observation.subscribe(() => {
+          const now = observation.current();
+          if (now.known) sizes.add(ids(now.value, service)?.length);
+        });
+        return { owner, instance, observation, sizes, unclaim };
+      };
+      /** Long enough for whatever hangs on a time to live to be gone. */
+      const outlive = () => new Promise((resolve) => setTimeout(resolve, contract.ttl * 2000));
+
+      it("keeps the records of a dead host, and its node, until somebody removes the claim", async ({
+        skip,
+      }) => {
+        const { owner, instance, observation, sizes, unclaim } = await vanished("lasting", 0, skip);
+        await outlive();
+        expect([...sizes].filter((size) => size !== 1)).toEqual([]);
+        const stranger = { ...owner, engine: "OTHER:DOCKER", run: "x" };
+        for (const ttl of [0, contract.ttl]) {
+          await expect(backend.lease(stranger, ttl).renew(signal)).rejects.toMatchObject({
+            code: "NODE_TAKEN",
+            message: expect.stringContaining(ownerText(owner)) as string,
+          });
+        }
+        await unclaim(owner.node);
+        const heir = backend.lease(stranger, contract.ttl);
+        await heir.renew(signal);
+        // What is left of the records is the next owner's to replace.
+        await heir.register({ ...instance, port: 1, owner: ownerText(stranger) }, signal);
+        await eventually(observation, (s) => instancesOf(s, "lasting")?.[0]?.port === 1);
+        await heir.release(signal);
+        await observation.close();
+      });
+
+      it("hands the records to the next run, which removes them", async ({ skip }) => {
+        const { owner, instance, observation, sizes } = await vanished("lasting-next", 0, skip);
+        const next = backend.lease({ ...owner, run: "next" }, 0);
+        expect(await next.renew(signal)).toEqual({ ttl: 0, fresh: true });
+        expect((await next.owned(signal)).map(encodeInstance)).toEqual([encodeInstance(instance)]);
+        expect([...sizes].filter((size) => size !== 1)).toEqual([]);
+        await next.deregister(instance, signal);
+        await eventually(observation, (s) => ids(s, "lasting-next")?.length === 0);
+        await next.release(signal);
+        // Nothing is left of the claim.
+        const stranger = backend.lease({ ...owner, engine: "OTHER:DOCKER" }, contract.ttl);
+        await stranger.renew(signal);
+        await stranger.release(signal);
+        await observation.close();
+      });
+
+      it("is taken up and given up by the next run", async ({ skip }) => {
+        const { owner, instance, observation, sizes } = await vanished("mixed", contract.ttl, skip);
+        const lasting = backend.lease({ ...owner, run: "lasting" }, 0);
+        expect(await lasting.renew(signal)).toEqual({ ttl: 0, fresh: true });
+        expect(await lasting.owned(signal)).toHaveLength(1);
+        await lasting.register(instance, signal);
+        await outlive();
+        expect([...sizes].filter((size) => size !== 1)).toEqual([]);
+        const mortal = await world.openMortal?.();
+        const dying = mortal?.backend.lease({ ...owner, run: "dying" }, contract.ttl);
+        expect(await dying?.renew(signal)).toEqual({ ttl: contract.ttl, fresh: true });
+        expect(await dying?.owned(signal)).toHaveLength(1);
+        await dying?.register(instance, signal);
+        await mortal?.die();
+        const within = (contract.ttl + 5) * 10_000;
+        await eventually(observation, (s) => ids(s, "mixed")?.length === 0, within);
+        await observation.close();
+      });
     });
 
     it("tells a cancelled call from an outage", async () => {

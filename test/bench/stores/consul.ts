@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { Agent } from "node:http";
 import Consul from "consul";
 import type { BareStore } from "./store.ts";
 
@@ -8,7 +9,9 @@ type Answer = readonly [{ readonly headers: Readonly<Record<string, string>> }, 
 /** Consul: one registration at the agent, one blocking query for the service. */
 export async function openConsul(url: string): Promise<BareStore> {
   const { hostname, port } = new URL(url);
-  const client = new Consul({ host: hostname, port: Number(port) });
+  // Consul hangs up on a client with more than 200 connections.
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const client = new Consul({ host: hostname, port: Number(port), agent });
   let closed = false;
   const ask = async (service: string, index: string | undefined) => {
     const ctx = Object.assign(new EventEmitter(), { includeResponse: true });

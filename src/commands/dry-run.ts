@@ -1,0 +1,56 @@
+import type { Backend, Snapshot } from "../backends/backend.ts";
+import { deadline } from "../clock.ts";
+import type { RegistratorOptions } from "../registrator/index.ts";
+import { createPreview } from "../registrator/preview.ts";
+import { createBackendPool } from "./backend-pool.ts";
+import type { Context } from "./context.ts";
+import { settle } from "./settle.ts";
+
+/** ms that Docker and the backends have to answer. */
+const patience = 10_000;
+
+/**
+ * `portolan registrator --dry-run`: prints what a registrator would change now in each backend, and takes no
+ * lease and writes nothing. Rejects when Docker or a backend does not answer.
+ */
+export async function runDryRun(
+  { settings, env, stop, print }: Context,
+  options: Omit<RegistratorOptions, "backends">,
+): Promise<number> {
+  const pool = createBackendPool(env);
+  try {
+    const backends = await pool.open(settings.values.backend, settings.values.compat);
+    const preview = await createPreview(options, deadline(patience, stop));
+    try {
+      const all = await Promise.all(
+        backends.map(async (backend) => ({
+          title: backend.title,
+          lines: await preview.of(await read(backend, stop)),
+        })),
+      );
+      for (const { title, lines } of all) {
+        print(`${title}\n${lines.length === 0 ? "  nothing would change\n" : ""}`);
+        for (const line of lines) print(`${line}\n`);
+      }
+      return 0;
+    } finally {
+      await preview.close();
+    }
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Everything that a backend holds now. */
+async function read(backend: Backend, stop: AbortSignal): Promise<Snapshot> {
+  const observation = backend.observe({ services: "all" });
+  try {
+    const look = () => {
+      const observed = observation.current();
+      return observed.known && observed.value.complete ? observed.value : undefined;
+    };
+    return await settle(observation, backend.title, look, patience, stop);
+  } finally {
+    await observation.close();
+  }
+}

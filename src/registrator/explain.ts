@@ -1,0 +1,96 @@
+import type { Instance } from "../instance.ts";
+import type { AddressPolicy } from "./address.ts";
+import type { Container } from "./container.ts";
+import { crashReason } from "./crashes.ts";
+import { outcomesOf, whyNotSelected } from "./desired.ts";
+import type { Engine } from "./docker.ts";
+import { labelledPorts } from "./labels.ts";
+import { portText } from "./notes.ts";
+import type { Origins, Outcome, Remark } from "./outcome.ts";
+import type { RegistratorSettings } from "./settings.ts";
+
+/** A container of a Docker, whether it runs or not. */
+export interface Known {
+  readonly id: string;
+  readonly name: string;
+  /** In Docker's words: `running`, `exited` and so on. */
+  readonly state: string;
+}
+
+/** Why a container is registered as it is, or is not. */
+export interface Explanation {
+  readonly container: Known & { readonly image?: string };
+  readonly node: string;
+  /** Whose rules were applied. */
+  readonly rules: "portolan" | "registrator";
+  /** The host's address, or null with the reason in `hostAddressUnknown`. */
+  readonly hostAddress: string | null;
+  readonly hostAddressUnknown?: string;
+  /** Each instance, and the rule that gave each of its fields, by the field's name. */
+  readonly instances: readonly { readonly instance: Instance; readonly origins: Origins }[];
+  /** What is not registered and why; without a port where it concerns all of the container. */
+  readonly notRegistered: readonly Reason[];
+  /** What else should be mended. */
+  readonly remarks: readonly Reason[];
+}
+
+/** A reason, and the port that it concerns if it is one. */
+export interface Reason {
+  readonly port?: string;
+  readonly reason: string;
+}
+
+/** What an explanation is made of. */
+export interface Evidence {
+  readonly engine: Engine;
+  readonly settings: RegistratorSettings;
+  readonly hostAddress: AddressPolicy["hostAddress"];
+}
+
+/** Explains one container that the engine may or may not hold. Computed by the very rules that register it. */
+export function explain(known: Known, { engine, settings, hostAddress }: Evidence): Explanation {
+  const container = engine.containers.get(known.id) ?? engine.crashing.get(known.id);
+  const base = {
+    container: { ...known, ...(container && { image: container.image }) },
+    node: settings.node ?? engine.hostname,
+    rules: settings.compat ?? ("portolan" as const),
+    ...(typeof hostAddress === "string"
+      ? { hostAddress }
+      : { hostAddress: null, hostAddressUnknown: hostAddress.unknown }),
+  };
+  const none = (reason: string) => ({ ...base, instances: [], notRegistered: [{ reason }], remarks: [] });
+  if (!container) {
+    return none(engine.unread.get(known.id) ?? `it does not run (${known.state})`);
+  }
+  const outside = whyNotSelected(container, settings.select);
+  if (outside !== undefined) return none(outside);
+  if (engine.crashing.has(known.id)) return none(crashReason);
+  const outcome = outcomesOf(engine, settings, hostAddress).get(known.id);
+  if (!outcome) return none("nothing is known about it");
+
+  const ports = new Set(outcome.registered.map(({ port }) => port));
+  const isMissing = ({ kind, port }: Remark) =>
+    kind === "skipped" || (port !== undefined && !ports.has(port));
+  const reasonOf = ({ port, reason }: Remark): Reason => ({ ...(port !== undefined && { port }), reason });
+  return {
+    ...base,
+    instances: outcome.registered.map(({ instance, origins }) => ({ instance, origins })),
+    notRegistered: outcome.remarks.filter(isMissing).map(reasonOf),
+    remarks: [
+      ...outcome.remarks.filter((remark) => !isMissing(remark)).map(reasonOf),
+      ...withoutPort(container, outcome, settings.labelPrefix).map((reason) => ({ reason })),
+    ],
+  };
+}
+
+/** Labels and variables for ports that the container does not have. */
+function withoutPort(container: Container, outcome: Outcome, prefix: string): readonly string[] {
+  const told = [...outcome.registered, ...outcome.remarks].flatMap(({ port }) => port ?? []);
+  const ports = [...new Set([...container.ports.map(portText), ...told])];
+  const numbers = new Set(ports.map((port) => Number.parseInt(port, 10)));
+  return labelledPorts(container, prefix)
+    .filter(({ number }) => !numbers.has(number))
+    .map(({ from, number }) => {
+      return `${from} has no effect: the container has no port ${number}; it has: ${ports.join(", ") || "none"}`;
+    });
+}

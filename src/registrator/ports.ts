@@ -1,0 +1,44 @@
+import type { Protocol } from "../instance.ts";
+import type { Container, ContainerPort } from "./container.ts";
+import { readLabels, splitList, told } from "./labels.ts";
+import type { Notes } from "./notes.ts";
+import type { Circumstances } from "./outcome.ts";
+import { shown } from "./shown.ts";
+
+/** What the ports of a container depend on. */
+interface PortsContext extends Pick<Circumstances, "settings" | "networked"> {
+  readonly container: Container;
+  readonly notes: Notes;
+}
+
+/**
+ * The container's ports: those that it exposes or publishes, or, where Docker cannot know them because the
+ * container uses the host's or another container's network, those that PORTS lists. With another container's
+ * network they have that one's bindings.
+ */
+export function portsOf(context: PortsContext): readonly ContainerPort[] {
+  const { container, networked } = context;
+  const own = listedPorts(context) ?? container.ports;
+  if (networked === undefined || networked === container) return own;
+  return own.map(
+    (port) =>
+      networked.ports.find((other) => other.port === port.port && other.protocol === port.protocol) ?? port,
+  );
+}
+
+/** What PORTS lists; undefined where it does not count or nothing in it can be used. */
+function listedPorts({ container, settings, notes }: PortsContext): readonly ContainerPort[] | undefined {
+  const listed = readLabels(container, undefined, settings.labelPrefix).get("ports");
+  if (!listed || !/^(host$|container:)/.test(container.networkMode)) return undefined;
+  const ports = new Map<string, ContainerPort>();
+  for (const item of splitList(listed.value)) {
+    const [, number = "", protocol = "tcp"] = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(item) ?? [];
+    const port = Number(number);
+    if (number === "" || port < 1 || port > 65535) {
+      notes.mistake(`${told(listed)}: "${shown(item)}" is not a port; write e.g. 8080,9000/udp`);
+      continue;
+    }
+    ports.set(`${port}/${protocol}`, { port, protocol: protocol as Protocol, bindings: [] });
+  }
+  return ports.size === 0 ? undefined : [...ports.values()];
+}

@@ -1,0 +1,83 @@
+import { ownerText, type Snapshot } from "../backends/backend.ts";
+import { pause } from "../clock.ts";
+import { PortolanError } from "../errors.ts";
+import { type Instance, refKey } from "../instance.ts";
+import { differences } from "./differences.ts";
+import type { RegistratorOptions } from "./index.ts";
+import { plan } from "./plan.ts";
+import { createReporter } from "./report.ts";
+import { watchDocker } from "./watch.ts";
+import { createWishes } from "./wishes.ts";
+
+/** What a registrator would do, without doing it. */
+export interface Preview {
+  /** What it would change in a backend that holds this: see `differences`. */
+  of(snapshot: Snapshot): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Looks at Docker and waits until it is known what should be registered. Rejects, as `of` does, with the reason
+ * when `signal` aborts before.
+ */
+export async function createPreview(
+  { docker, settings, env, log, connect }: Omit<RegistratorOptions, "backends">,
+  signal: AbortSignal,
+): Promise<Preview> {
+  const source = watchDocker(docker, settings, { env, ...(connect && { connect }) });
+  const report = createReporter(log);
+  const wishes = createWishes({ source, docker, settings, env, run: "", report });
+  const close = () => source.close();
+
+  /** Looks after each change, until it gives something. */
+  const until = async <T>(look: () => T | undefined): Promise<T> => {
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      if (signal.aborted) {
+        const { problem, known } = source.current();
+        const silent = known ? report.standing()[0] : `Docker at ${docker} has not answered`;
+        throw (
+          problem?.error ?? new PortolanError("FAILED", silent ?? "Docker has not told of every container")
+        );
+      }
+      const changed = new AbortController();
+      const unsubscribe = source.subscribe(() => changed.abort());
+      signal.addEventListener("abort", () => changed.abort(), { once: true });
+      await pause(1000, changed.signal);
+      unsubscribe();
+    }
+  };
+  try {
+    await until(wishes.current);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  return {
+    async of(snapshot) {
+      const wish = await until(wishes.current);
+      const mine = ownerText(wish.owner);
+      const isMine = ({ id, owner }: Instance) =>
+        owner === mine || (owner === undefined && settings.adopt && wishes.isUpstream(id));
+      const own = [...snapshot.services.values()].flat().filter(isMine).map(withoutChecks);
+      const held = new Map(own.map((instance) => [refKey(instance), instance]));
+      wishes.recall(own);
+      const due = await until(() => {
+        const now = wishes.current();
+        const due = now && plan(now.instances.map(withoutChecks), held, now.fate);
+        if (due && due.unknown.size > 0) wishes.recall(own);
+        return due?.unknown.size === 0 ? due : undefined;
+      });
+      return differences(due, held);
+    },
+    close,
+  };
+}
+
+/** What a registry checks cannot be told from its records. */
+function withoutChecks(instance: Instance): Instance {
+  const { checks, ...rest } = instance;
+  return rest;
+}

@@ -1,0 +1,27 @@
+import { deregisterModeOf } from "./deregister-mode.ts";
+import { type DockerOptions, type DockerSource, observeDocker } from "./docker.ts";
+import { drainOf } from "./drain.ts";
+import { keepsRecord } from "./exit-rules.ts";
+import type { RegistratorSettings } from "./settings.ts";
+
+/** Watches one Docker as the settings of a registrator ask for it. `docker` is its URL. */
+export function watchDocker(
+  docker: string,
+  settings: RegistratorSettings,
+  {
+    env,
+    connect,
+  }: { readonly env: DockerOptions["env"]; readonly connect?: DockerOptions["connect"] | undefined },
+): DockerSource {
+  return observeDocker({
+    url: docker,
+    env,
+    resync: settings.resync,
+    readable: (name) => name.startsWith(settings.labelPrefix),
+    stoppingFor: (container) =>
+      Math.max(drainOf(container, settings.labelPrefix) ?? 0, container.stopTimeoutSeconds * 1000, 60_000),
+    keeps: (container, exitCode) =>
+      keepsRecord(exitCode, deregisterModeOf(container, settings), settings.compat !== undefined),
+    ...(connect && { connect }),
+  });
+}

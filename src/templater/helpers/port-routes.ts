@@ -1,0 +1,83 @@
+import { compare, type Instance, type Protocol } from "../../instance.ts";
+import { shown } from "../escape/admit.ts";
+import type { Call } from "./helper.ts";
+import { isAddress } from "./output.ts";
+
+/** A port of the proxy and the service behind it. */
+export interface PortRoute {
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** The meta key that asked for it. */
+  readonly key: string;
+  readonly service: string;
+  /** The ready instances, by id. */
+  readonly servers: readonly Instance[];
+  /** True when one that takes connections is no backup. */
+  readonly primary: boolean;
+  /** How a server can be asked for its role (meta role_check); undefined: not at all. */
+  readonly check: string | undefined;
+}
+
+/**
+ * The ports that instances ask for in these meta keys, by port. Instances in any state say what is routed, ready
+ * ones serve, so that a port stays open while nobody is ready. A port belongs to one service and one key: where
+ * two want it, the first by name has it, and the other's instances are refused.
+ */
+export function portRoutes(
+  instances: readonly Instance[],
+  keys: readonly string[],
+  least: number,
+  call: Pick<Call, "refuse">,
+): readonly PortRoute[] {
+  const routes = new Map<string, Found>();
+  const sorted = [...instances].sort((a, b) => compare(a.service, b.service) || compare(a.id, b.id));
+  for (const instance of sorted) {
+    const { protocol, service, meta } = instance;
+    if (protocol === "sctp") continue;
+    for (const key of keys) {
+      const asked = Object.hasOwn(meta, key) ? (meta[key] ?? "") : "";
+      if (asked === "") continue;
+      const port = Number(asked);
+      const place = `${protocol}:${asked}`;
+      const route = routes.get(place) ?? { port, protocol, key, service, members: [] };
+      const why = whyNot(instance, key, asked, least, route);
+      if (why !== undefined) {
+        call.refuse(instance, why);
+        continue;
+      }
+      routes.set(place, route);
+      route.members.push(instance);
+    }
+  }
+  return [...routes.values()]
+    .sort((a, b) => compare(a.protocol, b.protocol) || a.port - b.port)
+    .map(({ members, ...route }) => {
+      const servers = members.filter(({ state }) => state === "ready");
+      const primary = servers.some(({ meta }) => meta.backup !== "true");
+      // Also of those that are not ready: only server lines should change with them.
+      const check = members.find(({ meta }) => meta.role_check !== undefined)?.meta.role_check;
+      return { ...route, servers, primary, check };
+    });
+}
+
+/** A route while its instances are being gathered. */
+type Found = Pick<PortRoute, "port" | "protocol" | "key" | "service"> & { readonly members: Instance[] };
+
+function whyNot(
+  { address, service }: Instance,
+  key: string,
+  asked: string,
+  least: number,
+  route: Found,
+): string | undefined {
+  if (!/^[1-9][0-9]{0,4}$/.test(asked) || Number(asked) > 65535) {
+    return `meta ${key}: ${shown(asked)} is not a port; write a number like 5432`;
+  }
+  if (Number(asked) < least) return `meta ${key}: ports below ${least} are not given away`;
+  if (route.service !== service) return `meta ${key}: port ${asked} belongs to the service ${route.service}`;
+  if (route.key !== key) return `meta ${key}: port ${asked} is the service's ${route.key} already`;
+  if (!isAddress(address) || /^(::ffff:)?[0.]+$|^[0:]+$/i.test(address)) {
+    return `address ${shown(address)} is not an IP address that a proxy can connect to`;
+  }
+  return undefined;
+}

@@ -1,0 +1,99 @@
+import type { Snapshot } from "../backends/backend.ts";
+import { loadTemplate } from "./load.ts";
+import { type Rendered, renderTemplate, type Template } from "./render.ts";
+import { type Reads, sameReads, type World } from "./view.ts";
+
+/** A render, and why it may not be that of the template on the disk. */
+export interface Made {
+  readonly outcome: Rendered;
+  /** What is wrong with the template on the disk, while the one before is used. */
+  readonly bad: unknown;
+}
+
+/** A template that is read again when its author has changed it, and stays what it was while it is bad. */
+export interface KeptTemplate {
+  /** What the last render read. */
+  reads(): Reads;
+  /** What the backend is to be asked for: while an edited template is not in use yet, what both read. */
+  wanted(): Reads;
+  /** True when a render of `snapshot` would give what the last one gave. */
+  shows(snapshot: Snapshot | undefined): boolean;
+  /** The file has changed: it is read again before the next render. */
+  reread(): void;
+  /** Reads the file when that is due. Never rejects: what is wrong shows in the render. */
+  prepare(): Promise<void>;
+  /** Renders what was prepared. Throws TEMPLATE or TEMPLATE_MISSING when no template is good. */
+  render(world: World): Made;
+}
+
+/** Keeps the template at `source`. Nothing is read before the first `prepare`. */
+export function keepTemplate(source: string): KeptTemplate {
+  /** The last template that rendered; a stale one is to be read again. */
+  let template: Template | undefined;
+  let stale = true;
+  let next: { readonly template: Template } | { readonly error: unknown } | undefined;
+  /** True when `next` was read from the disk. */
+  let isReread = false;
+  let reads: Reads | undefined;
+  let wanted: Reads | undefined;
+  let rendered: Snapshot | undefined;
+  /** True when `reads` says what the last render depended on: one that failed does not tell. */
+  let readsKnown = false;
+
+  const renderWith = (used: Template, world: World): Rendered => {
+    rendered = world.snapshot;
+    readsKnown = false;
+    const outcome = renderTemplate(used, world);
+    reads = outcome.reads;
+    readsKnown = true;
+    wanted = used === template && !isReread ? reads : both(wanted, reads);
+    return outcome;
+  };
+
+  return {
+    reads: () => reads ?? none,
+    wanted: () => wanted ?? none,
+    shows: (now) => (readsKnown && reads !== undefined ? sameReads(reads, rendered, now) : rendered === now),
+    reread() {
+      stale = true;
+    },
+    async prepare() {
+      isReread = stale;
+      stale = false;
+      if (!isReread && template) {
+        next = { template };
+        return;
+      }
+      isReread = true;
+      next = await loadTemplate(source).then(
+        (loaded) => ({ template: loaded }),
+        (error: unknown) => ({ error }),
+      );
+    },
+    render(world) {
+      try {
+        if (next === undefined || "error" in next) throw next?.error;
+        const used = next.template;
+        const outcome = renderWith(used, world);
+        // One that waits has not shown yet that it can be rendered.
+        if (outcome.status === "rendered") {
+          if (used !== template) wanted = outcome.reads;
+          template = used;
+        } else stale ||= used !== template;
+        return { outcome, bad: undefined };
+      } catch (bad) {
+        // It is read again at the next try: its author may be mending it.
+        stale = true;
+        if (!isReread || !template) throw bad;
+        return { outcome: renderWith(template, world), bad };
+      }
+    },
+  };
+}
+
+const none: Reads = { services: new Set(), all: false };
+
+function both(a: Reads | undefined, b: Reads): Reads {
+  if (a === undefined) return b;
+  return { ...b, services: new Set([...a.services, ...b.services]), all: a.all || b.all };
+}

@@ -1,0 +1,17 @@
+import type { StateDir } from "../state-dir.ts";
+import { type Accepted, openAccepted } from "./accepted.ts";
+import { type Backups, openBackups } from "./backups.ts";
+import { type Intents, openIntents } from "./intents.ts";
+
+/** What the state folder knows of all targets. */
+export interface Records {
+  readonly accepted: Accepted;
+  readonly backups: Backups;
+  readonly intents: Intents;
+}
+
+/** Reads the records, and finishes what a process that died has left half done. Rejects with FAILED. */
+export async function openRecords(state: StateDir): Promise<Records> {
+  const intents = await openIntents(state);
+  return { accepted: await openAccepted(state), backups: openBackups(state), intents };
+}

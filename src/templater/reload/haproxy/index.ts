@@ -1,0 +1,106 @@
+import { deadline } from "../../../clock.ts";
+import { PortolanError } from "../../../errors.ts";
+import type { HaproxyReload } from "../../target.ts";
+import { inLane, spaced } from "../lane.ts";
+import { type Change, ReloadError, type Reloaded, type Reloader } from "../reloader.ts";
+import type { Info } from "./answers.ts";
+import { type Operation, stepsBetween } from "./changes.ts";
+import { openSession } from "./cli.ts";
+import { isRunning, startedAt } from "./life.ts";
+import { reloadWorkers, workerOf } from "./restart.ts";
+import { leavingServer, retire } from "./retire.ts";
+import { applyOperations, obstacleFor, Unexpected } from "./runtime.ts";
+
+/**
+ * The runtime API when only servers have changed, else a reload. One that does not run is no failure: once it
+ * answers and was started after the swap, it has read the new file.
+ */
+export function haproxyReload(reload: HaproxyReload): Reloader {
+  return (context, signal) => inLane(reload.socket, () => apply(reload, context, signal));
+}
+
+const apply = async (
+  reload: HaproxyReload,
+  context: Parameters<Reloader>[0],
+  signal: AbortSignal,
+): Promise<Reloaded> => {
+  const { destination, changes, swappedAt, timeout } = context;
+  const limit = deadline(timeout, signal);
+  const worker = await guarded(context.destination, signal, async () => {
+    const found = await workerOf(reload.socket, limit);
+    if (found !== undefined || (await isRunning(reload, limit))) return found ?? "silent";
+    return undefined;
+  });
+  if (worker === undefined)
+    return { owed: "away", reason: `HAProxy does not run: ${reload.socket} is silent` };
+  const serving = worker === "silent" ? undefined : worker;
+  if (serving && swappedAt !== undefined && (await startedAt(serving)) > swappedAt)
+    return { accepted: "start" };
+
+  const obstacle = serving
+    ? await tryRuntime(reload, serving, changes, limit)
+    : `nobody answers at ${reload.socket}`;
+  if (obstacle === undefined) return { accepted: "runtime" };
+  await context.interval();
+  await spaced(reload.socket, signal, () =>
+    reloadWorkers({ reload, destination, timeout, worker: serving }, signal),
+  );
+  return { accepted: "reload", note: obstacle };
+};
+
+/** Undefined when HAProxy has what the changes say; else why it takes a reload. */
+async function tryRuntime(
+  { socket }: HaproxyReload,
+  worker: Info,
+  changes: readonly Change[],
+  limit: AbortSignal,
+): Promise<string | undefined> {
+  const operations = operationsFor(changes);
+  if (typeof operations === "string") return operations;
+  const obstacle = obstacleFor(worker.version, operations);
+  if (obstacle !== undefined) return obstacle;
+  try {
+    const session = await openSession(socket, limit);
+    try {
+      await applyOperations(session, operations, (key) => leavingServer(socket, worker.pid, key));
+    } finally {
+      session.close();
+    }
+    // What was changed has to be what serves, and not a worker that was replaced meanwhile.
+    const now = await workerOf(socket, limit);
+    if (now?.pid !== worker.pid) return "HAProxy was reloaded or restarted by somebody else meanwhile";
+  } catch (error) {
+    return error instanceof Unexpected
+      ? error.message
+      : `${socket}: ${error instanceof Error ? error.message : error}`;
+  }
+  const of = (kind: Operation["kind"]) =>
+    operations.filter((operation) => operation.kind === kind).map(({ server }) => server);
+  retire(socket, worker.pid, of("remove"), of("add"));
+  return undefined;
+}
+
+/** What a running HAProxy can do to take all changes in; or why it cannot. */
+export function operationsFor(changes: readonly Change[]): readonly Operation[] | string {
+  const operations: Operation[] = [];
+  for (const { before, after } of changes) {
+    if (before === undefined) return "what HAProxy runs with is not known";
+    const steps = stepsBetween(before, after);
+    if ("reload" in steps) return steps.reload;
+    operations.push(...steps.operations);
+  }
+  return changes.length === 0 ? "what HAProxy runs with is not known" : operations;
+}
+
+async function guarded<T>(destination: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof PortolanError) throw error;
+    if (signal.aborted) throw new PortolanError("ABORTED", `the reload of ${destination} was cancelled`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ReloadError("none", `the reload of ${destination} failed: HAProxy: ${reason}`, {
+      cause: error,
+    });
+  }
+}

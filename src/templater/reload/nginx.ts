@@ -1,0 +1,109 @@
+import { open, readFile } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import { deadline, pause } from "../../clock.ts";
+import { PortolanError } from "../../errors.ts";
+import type { NginxReload } from "../target.ts";
+import { readPidfile, sendSignal } from "./pidfile.ts";
+import { childrenOf } from "./processes.ts";
+import { ReloadError, type Reloader } from "./reloader.ts";
+
+/** ms between two looks at the workers. */
+const interval = 25;
+
+/**
+ * Sends SIGHUP and waits for new workers: nginx starts them only when it has accepted its configuration, and
+ * goes on with the old ones otherwise. kill(2) and `nginx -s reload` succeed in both cases.
+ */
+export function nginxReload({ pidfile, maxOld, errorLog }: NginxReload): Reloader {
+  return async ({ destination, timeout }, signal) => {
+    const pid = await readPidfile("SIGHUP", pidfile);
+    const before = await workersOf(pid);
+    const generations = Math.ceil(before.old.length / Math.max(1, before.current.length));
+    if (generations > maxOld) {
+      const reason = `${before.old.length} old workers of nginx are still shutting down; worker_shutdown_timeout would bound that`;
+      return { owed: "held", reason };
+    }
+    const log = await followLog(errorLog ?? (await errorLogOf(destination)));
+    sendSignal("SIGHUP", pid, pidfile);
+
+    const known = new Set([...before.current, ...before.old]);
+    const limit = deadline(timeout, signal);
+    while (!limit.aborted) {
+      const { current } = await workersOf(pid);
+      if (current.some((worker) => !known.has(worker))) return { accepted: "reload" };
+      const said = refusals(await log());
+      if (said.some(isFinal))
+        throw refused(
+          destination,
+          `nginx refused it and goes on with what it had:\n${said.join("\n").slice(-8192)}`,
+        );
+      await pause(interval, limit);
+    }
+    if (signal.aborted) throw new PortolanError("ABORTED", `the reload of ${destination} was cancelled`);
+    const where = log.path === undefined ? "; its error log says why" : ` and said nothing in ${log.path}`;
+    throw refused(destination, `nginx started no new workers within ${timeout / 1000} s${where}`);
+  };
+}
+
+function refused(destination: string, reason: string): ReloadError {
+  return new ReloadError("before", `the reload of ${destination} failed: ${reason}`);
+}
+
+interface Workers {
+  /** Pids of those that serve. */
+  readonly current: readonly number[];
+  /** Pids of those that only finish what they have. */
+  readonly old: readonly number[];
+}
+
+/** nginx gives its processes titles: `nginx: worker process`, then `nginx: worker process is shutting down`. */
+async function workersOf(master: number): Promise<Workers> {
+  const workers = (await childrenOf(master)).filter(({ title }) => title.startsWith("nginx: worker process"));
+  const isOld = ({ title }: { title: string }) => title.includes("shutting down");
+  return {
+    current: workers.filter((worker) => !isOld(worker)).map(({ pid }) => pid),
+    old: workers.filter(isOld).map(({ pid }) => pid),
+  };
+}
+
+function refusals(text: string): readonly string[] {
+  return text.split("\n").filter((line) => line.includes("[emerg]"));
+}
+
+/** nginx tries five times to bind a port, and says so each time. */
+function isFinal(line: string): boolean {
+  return !/bind\(\) to .* failed/.test(line);
+}
+
+/** The first absolute `error_log` of a configuration. */
+async function errorLogOf(destination: string): Promise<string | undefined> {
+  const text = await readFile(destination, "utf8").catch(() => "");
+  const path = /^\s*error_log\s+"?(?<path>[^\s;"]+)/m.exec(text)?.groups?.path;
+  return path !== undefined && isAbsolute(path) && !path.startsWith("/dev/") ? path : undefined;
+}
+
+/** Gives what is appended to a log from now on, the first 64 KiB of it. */
+async function followLog(path: string | undefined) {
+  const size = async (): Promise<number> => {
+    if (path === undefined) return 0;
+    const file = await open(path, "r").catch(() => undefined);
+    if (file === undefined) return 0;
+    return file
+      .stat()
+      .then((found) => found.size)
+      .finally(() => file.close());
+  };
+  const start = await size();
+  const said = async (): Promise<string> => {
+    if (path === undefined) return "";
+    const file = await open(path, "r").catch(() => undefined);
+    if (file === undefined) return "";
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(64 * 1024), 0, 64 * 1024, start);
+      return buffer.subarray(0, bytesRead).toString();
+    } finally {
+      await file.close();
+    }
+  };
+  return Object.assign(said, { path });
+}

@@ -1,0 +1,62 @@
+import { type FSWatcher, watch } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { type FaultProxy, startFaultProxy } from "../servers/proxy.ts";
+import type { Subject } from "./options.ts";
+import type { StartedStore } from "./start-store.ts";
+
+/** A store that counts what it is asked. */
+export interface CountedStore {
+  /** As the product takes it. */
+  readonly url: string;
+  /** Calls since the last `forget`: beats and reads too. In a folder: files that appeared, changed or went. */
+  calls(): number;
+  forget(): void;
+  stop(): Promise<void>;
+}
+
+/** Stands between a store, at this place in it, and who asks it. */
+export async function countStore(
+  name: Exclude<Subject, "memory">,
+  store: StartedStore,
+  place: string,
+): Promise<CountedStore> {
+  const url = new URL(store.url(place));
+  if (name === "file") return countFolder(url);
+  const upstream = { host: url.hostname, port: Number(url.port) };
+  const protocol = { consul: "http", etcd: "http2", zookeeper: "zookeeper" } as const;
+  const proxy = await startFaultProxy({ upstream, protocol: protocol[name] });
+  url.port = String(proxy.port);
+  return {
+    url: url.href.replace(/\/$/, ""),
+    calls: () => count[name](proxy.counts()),
+    forget: proxy.resetCounts,
+    stop: proxy.stop,
+  };
+}
+
+type Counts = ReturnType<FaultProxy["counts"]>;
+
+const count: Readonly<Record<"consul" | "etcd" | "zookeeper", (counts: Counts) => number>> = {
+  consul: ({ requests }) => requests.length,
+  // One HEADERS frame opens each call; the floor beats on a stream that is open, which does not show.
+  etcd: ({ frames }) => frames.HEADERS ?? 0,
+  zookeeper: ({ frames }) => Object.values(frames).reduce((sum, number) => sum + number, 0),
+};
+
+async function countFolder(url: URL): Promise<CountedStore> {
+  await mkdir(url.pathname, { recursive: true });
+  let changes = 0;
+  // A record is written beside its place under a dot name, and renamed into it; the beat is written in place.
+  const watcher: FSWatcher = watch(url.pathname, { recursive: true }, (event, name) => {
+    const isRecord = event === "rename" && /^services\/[^/]+\/[^./][^/]*$/.test(String(name));
+    if (isRecord || /^nodes\/[^./][^/]*$/.test(String(name))) changes += 1;
+  });
+  return {
+    url: url.href,
+    calls: () => changes,
+    forget: () => {
+      changes = 0;
+    },
+    stop: async () => watcher.close(),
+  };
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { keepsRecord } from "../../src/registrator/exit-rules.ts";
+
+/** Exit code, whether Portolan's own rule keeps the record on-success, and whether registrator's does. */
+const onSuccess: readonly (readonly [
+  what: string,
+  code: number | undefined,
+  own: boolean,
+  compat: boolean,
+])[] = [
+  ["an end as wanted", 0, false, false],
+  ["a failure", 1, true, true],
+  ["not executable", 126, true, true],
+  ["not found", 127, true, true],
+  ["128 is no signal, but has the bit", 128, true, false],
+  ["SIGHUP", 129, false, false],
+  ["SIGINT", 130, false, false],
+  ["SIGKILL, or out of memory", 137, false, false],
+  ["SIGTERM", 143, false, false],
+  ["the last signal", 159, false, false],
+  ["just above the signals", 160, true, false],
+  ["PHP's exit after a fatal error", 255, true, false],
+  ["beyond a byte, without the bit", 256, true, true],
+  ["beyond a byte, with the bit", 384, true, false],
+  ["removed by Docker (--rm)", undefined, false, false],
+];
+
+describe("keepsRecord", () => {
+  it.each(onSuccess)("on-success, %s (%s): own rule %s, registrator's %s", (_, code, own, compat) => {
+    expect(keepsRecord(code, "on-success", false)).toBe(own);
+    expect(keepsRecord(code, "on-success", true)).toBe(compat);
+  });
+
+  it.each([0, 1, 128, 137, 255, undefined])("always keeps nothing (%s)", (code) => {
+    expect(keepsRecord(code, "always", false)).toBe(false);
+    expect(keepsRecord(code, "always", true)).toBe(false);
+  });
+
+  it.each([0, 1, 128, 137, 255])("never keeps all (%s)", (code) => {
+    expect(keepsRecord(code, "never", false)).toBe(true);
+    expect(keepsRecord(code, "never", true)).toBe(true);
+  });
+
+  it("never keeps nothing that Docker has removed", () => {
+    expect(keepsRecord(undefined, "never", false)).toBe(false);
+    expect(keepsRecord(undefined, "never", true)).toBe(false);
+  });
+});

@@ -1,0 +1,57 @@
+// Installs one group once, and dies at the N-th change that it makes on the disk; driven by install-crash.test.ts.
+import fs, { type FileHandle } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { text } from "node:stream/consumers";
+import { openStateDir } from "../../src/state-dir.ts";
+import { install } from "../../src/templater/install.ts";
+import { openRecords } from "../../src/templater/records.ts";
+import type { Target } from "../../src/templater/target.ts";
+
+/** What it is told, as JSON on its standard input, once it is up. */
+export interface FailpointTask {
+  readonly files: readonly { readonly text: string; readonly target: Target }[];
+  readonly stateDir: string;
+  /** Counted from the state folder's opening; 0: it does not die. */
+  readonly dieAt: number;
+}
+
+const { files, stateDir, dieAt } = JSON.parse(await text(process.stdin)) as FailpointTask;
+const state = await openStateDir(stateDir);
+const records = await openRecords(state);
+
+let changes = 0;
+const step = () => {
+  changes += 1;
+  if (changes === dieAt) process.kill(process.pid, "SIGKILL");
+};
+
+/** Dies before the call, so that everything up to it has happened and nothing after. */
+function failing<T extends object>(where: T, names: readonly (keyof T)[]): void {
+  for (const name of names) {
+    const real = where[name] as (...args: unknown[]) => unknown;
+    where[name] = function (this: unknown, ...args: unknown[]) {
+      step();
+      return real.apply(this, args);
+    } as T[keyof T];
+  }
+}
+const probe = await fs.open(import.meta.filename, "r");
+failing(Object.getPrototypeOf(probe) as FileHandle, ["writeFile", "sync", "chmod", "chown"]);
+await probe.close();
+failing(fs, ["rename", "rm", "writeFile", "mkdir", "chmod", "chown"]);
+syncBuiltinESMExports();
+
+try {
+  await install({
+    files,
+    turn: { signal: new AbortController().signal, settled: async () => true },
+    records,
+    revision: 1,
+    changed: [],
+    env: process.env,
+    log: { warn: () => {} },
+  });
+} catch (error) {
+  if ((error as { code?: string }).code !== "RELOAD_FAILED") throw error;
+}
+await state.close();
