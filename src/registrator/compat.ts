@@ -9,7 +9,7 @@ import { isTrue, told } from "./labels.ts";
 import { whyNoName } from "./limits.ts";
 import { createNotes, type Notes } from "./notes.ts";
 import type { Circumstances, Outcome, Reasoned } from "./outcome.ts";
-import { type PhraseContext, phrasedName } from "./phrases.ts";
+import { phraseContext, phrasedName } from "./phrases.ts";
 import { shown } from "./shown.ts";
 
 /**
@@ -82,15 +82,7 @@ function reasonedOf(port: ContainerPort, context: Context): Reasoned[] {
     notes.skipped(place.none, port);
     return [];
   }
-  const phrase: Omit<PhraseContext, "service"> = {
-    container: { id: container.id, name: container.name },
-    image: container.image,
-    node,
-    port: port.port,
-    protocol: port.protocol,
-    labels: container.labels,
-    env: container.env,
-  };
+  const phrase = phraseContext(container, port, node);
   const service = phrasedName(nameOf(port, metadata, context), settings.name, phrase, port, notes);
   const id = idOf(port, metadata, context);
   for (const [what, { value, from }] of [

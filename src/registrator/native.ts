@@ -16,7 +16,7 @@ import { limits, whyNoName } from "./limits.ts";
 import { defaultNames, givenNames, type Id, idOf, type Names, own, withPort } from "./names.ts";
 import { createNotes, type Notes, portText } from "./notes.ts";
 import type { Circumstances, Origins, Outcome, Reasoned } from "./outcome.ts";
-import { type PhraseContext, phrasedName, phrasedTags } from "./phrases.ts";
+import { phraseContext, phrasedName, phrasedTags } from "./phrases.ts";
 import { portsOf } from "./ports.ts";
 import { shown } from "./shown.ts";
 
@@ -166,15 +166,7 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
   const checks = checksOf(labels, port, notes);
   const origins = attributeOrigins({ weight, state, role, meta, checks });
 
-  const phrase: Omit<PhraseContext, "service"> = {
-    container: { id: container.id, name: container.name },
-    image: container.image,
-    node,
-    port: port.port,
-    protocol: port.protocol,
-    labels: container.labels,
-    env: container.env,
-  };
+  const phrase = phraseContext(container, port, node);
   const services = new Map<string, string>();
   for (const name of ruled.names) {
     const { value, from } = phrasedName(

@@ -20,6 +20,16 @@ export interface PhraseContext {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** What a container's port gives to read before it has a name. */
+export function phraseContext(
+  container: Container,
+  { port, protocol }: ContainerPort,
+  node: string,
+): Omit<PhraseContext, "service"> {
+  const { id, name, image, labels, env } = container;
+  return { container: { id, name }, image, node, port, protocol, labels, env };
+}
+
 /** The name that `--name` gives. What it gives that is no name is noted, and the rules' name stays. */
 export function phrasedName(
   ruled: Said<string>,
