@@ -44,13 +44,21 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "daemon.ts": [],
 };
 
+/** The rooms of the registrator: what the files of each may import of the registrator, besides their own room. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  docker: [],
+  address: ["docker", "rules"],
+  rules: ["docker", "address", "settings.ts"],
+  compat: ["docker", "address", "rules"],
+};
+
 /** Which places may import a package; each client has one home. */
 const packages: Readonly<Record<string, RegExp>> = {
   chokidar: /^(backends\/file|templater\/)/,
   commander: /^(cli\.ts|config\/|commands\/)/,
   consul: /^backends\/consul/,
   diff: /^commands\//,
-  dockerode: /^registrator\/(docker-client|docker|container)\.ts$/,
+  dockerode: /^registrator\/docker\//,
   etcd3: /^backends\/etcd/,
   handlebars: /^handlebars\/|^templater\//,
   "node-zookeeper-client": /^backends\/zookeeper/,
@@ -98,6 +106,19 @@ describe("the architecture", () => {
         allowed !== undefined && there !== place && !allowed.some((one) => one === target || one === there)
       );
     });
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.entries(rooms))("registrator/%s keeps to its room", (room, others) => {
+    const home = "registrator/";
+    const allowed = [room, ...others];
+    const wrong = files
+      .filter(({ name }) => name.startsWith(`${home}${room}/`))
+      .flatMap((file) => importsOf(file).filter((target) => target.startsWith(home)))
+      .filter((target) => {
+        const [first = ""] = target.slice(home.length).split("/");
+        return !allowed.includes(first);
+      });
     expect(wrong).toEqual([]);
   });
 

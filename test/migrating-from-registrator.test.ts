@@ -5,8 +5,8 @@ import { parseArguments } from "../src/config/arguments.ts";
 import { longName, options } from "../src/config/options.ts";
 import { readSettings } from "../src/config/settings.ts";
 import type { Instance } from "../src/instance.ts";
-import type { Container, ContainerPort } from "../src/registrator/container.ts";
 import { desired } from "../src/registrator/desired.ts";
+import type { Container, ContainerPort } from "../src/registrator/docker/container.ts";
 import { container, engine, settings } from "./registrator/build.ts";
 
 const file = join(import.meta.dirname, "../docs/migrating-from-registrator.md");

@@ -2,7 +2,7 @@
 import { existsSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
-import { connectDocker } from "../../src/registrator/docker-client.ts";
+import { connectDocker } from "../../src/registrator/docker/client.ts";
 import { withLock } from "../../test/servers/lock.ts";
 import { startPrivateDocker } from "../../test/servers/private-docker.ts";
 import { isRoot, stateDir } from "../../test/servers/run.ts";

@@ -2,7 +2,7 @@
 import { open } from "node:fs/promises";
 import { openBackend } from "../../src/backends/index.ts";
 import { type Instance, refKey, type State } from "../../src/instance.ts";
-import { connectDocker } from "../../src/registrator/docker-client.ts";
+import { connectDocker } from "../../src/registrator/docker/client.ts";
 import { demoLabel } from "./containers.ts";
 import type { DemoDocker } from "./docker.ts";
 import type { Life } from "./life.ts";

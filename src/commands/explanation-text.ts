@@ -1,5 +1,5 @@
 import type { Explanation, Reason } from "../registrator/explain.ts";
-import { shown } from "../registrator/shown.ts";
+import { shown } from "../registrator/rules/shown.ts";
 import { formatAddress } from "../status/address.ts";
 
 /** An explanation for people: what is registered, field by field, then what is not, then what should be mended. */

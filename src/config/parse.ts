@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { schemes } from "../backends/index.ts";
 import { parseBackendUrl } from "../backends/url.ts";
 import { PortolanError } from "../errors.ts";
-import { unusable } from "../registrator/address.ts";
+import { unusable } from "../registrator/address/address.ts";
 import { adviceOnScheme, refuseGoTemplate } from "./from-registrator.ts";
 import { nearest } from "./nearest.ts";
 

@@ -1,15 +1,15 @@
 import { ownerText } from "../backends/backend.ts";
 import { compare, type Instance } from "../instance.ts";
-import type { AddressPolicy } from "./address.ts";
-import { compatOutcome } from "./compat.ts";
-import type { Container } from "./container.ts";
-import type { Engine } from "./docker.ts";
-import { own } from "./names.ts";
-import { nativeOutcome } from "./native.ts";
-import { networkedBy } from "./networked.ts";
-import type { Circumstances, Outcome, Reasoned, Remark } from "./outcome.ts";
+import type { AddressPolicy } from "./address/address.ts";
+import { networkedBy } from "./address/networked.ts";
+import { compatOutcome } from "./compat/rules.ts";
+import type { Container } from "./docker/container.ts";
+import type { Engine } from "./docker/engine.ts";
+import { own } from "./rules/names.ts";
+import { nativeOutcome } from "./rules/native.ts";
+import type { Circumstances, Outcome, Reasoned, Remark } from "./rules/outcome.ts";
+import { shown } from "./rules/shown.ts";
 import type { RegistratorSettings } from "./settings.ts";
-import { shown } from "./shown.ts";
 
 /** What the backend should hold for one Docker. */
 export interface Desired {

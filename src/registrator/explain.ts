@@ -1,12 +1,12 @@
 import type { Instance } from "../instance.ts";
-import type { AddressPolicy } from "./address.ts";
-import type { Container } from "./container.ts";
-import { crashReason } from "./crashes.ts";
+import type { AddressPolicy } from "./address/address.ts";
 import { outcomesOf, whyNotSelected } from "./desired.ts";
-import type { Engine } from "./docker.ts";
-import { labelledPorts } from "./labels.ts";
-import { portText } from "./notes.ts";
-import type { Origins, Outcome, Remark } from "./outcome.ts";
+import type { Container } from "./docker/container.ts";
+import { crashReason } from "./docker/crashes.ts";
+import type { Engine } from "./docker/engine.ts";
+import { labelledPorts } from "./rules/labels.ts";
+import { portText } from "./rules/notes.ts";
+import type { Origins, Outcome, Remark } from "./rules/outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
 /** A container of a Docker, whether it runs or not. */

@@ -3,7 +3,7 @@ import type { Backend } from "../backends/backend.ts";
 import { pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Log } from "../log.ts";
-import type { DockerOptions } from "./docker.ts";
+import type { DockerOptions } from "./docker/engine.ts";
 import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
 import type { RegistratorSettings } from "./settings.ts";

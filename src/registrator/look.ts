@@ -1,7 +1,7 @@
 import { before } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
-import type { Engine } from "./docker.ts";
-import { connectDocker, type DockerClient } from "./docker-client.ts";
+import { connectDocker, type DockerClient } from "./docker/client.ts";
+import type { Engine } from "./docker/engine.ts";
 import type { Known } from "./explain.ts";
 import type { RegistratorSettings } from "./settings.ts";
 import { watchDocker } from "./watch.ts";

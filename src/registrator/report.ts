@@ -1,7 +1,7 @@
 import type { Log } from "../log.ts";
 import type { Problem } from "../source.ts";
-import type { AddressPolicy } from "./address.ts";
-import type { Remark } from "./outcome.ts";
+import type { AddressPolicy } from "./address/address.ts";
+import type { Remark } from "./rules/outcome.ts";
 
 /** Tells each thing once when it arises, and again only after it had gone. */
 export interface Reporter {

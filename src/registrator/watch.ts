@@ -1,7 +1,7 @@
-import { deregisterModeOf } from "./deregister-mode.ts";
-import { type DockerOptions, type DockerSource, observeDocker } from "./docker.ts";
-import { drainOf } from "./drain.ts";
-import { keepsRecord } from "./exit-rules.ts";
+import { type DockerOptions, type DockerSource, observeDocker } from "./docker/engine.ts";
+import { deregisterModeOf } from "./rules/deregister-mode.ts";
+import { drainOf } from "./rules/drain.ts";
+import { keepsRecord } from "./rules/exit-rules.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
 /** Watches one Docker as the settings of a registrator ask for it. `docker` is its URL. */

@@ -1,16 +1,16 @@
 import { hostname } from "node:os";
 import type { Owner } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
+import { hostAddress } from "./address/host-address.ts";
 import { isUpstreamId } from "./adopt.ts";
-import { crashReason } from "./crashes.ts";
 import { desired } from "./desired.ts";
-import type { DockerSource, Engine } from "./docker.ts";
-import { drainOfAll } from "./drain.ts";
-import { hostAddress } from "./host-address.ts";
-import type { Remark } from "./outcome.ts";
+import { crashReason } from "./docker/crashes.ts";
+import type { DockerSource, Engine } from "./docker/engine.ts";
 import type { Fate } from "./plan.ts";
 import type { Wish } from "./reconcile.ts";
 import type { Reporter } from "./report.ts";
+import { drainOfAll } from "./rules/drain.ts";
+import type { Remark } from "./rules/outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
 /** What the backends should hold, as Docker, the host and the settings say. */

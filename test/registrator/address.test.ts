@@ -5,9 +5,9 @@ import {
   isUnspecified,
   placesOf,
   unusable,
-} from "../../src/registrator/address.ts";
-import type { Container, ContainerPort } from "../../src/registrator/container.ts";
-import { readIp } from "../../src/registrator/ip.ts";
+} from "../../src/registrator/address/address.ts";
+import { readIp } from "../../src/registrator/address/ip.ts";
+import type { Container, ContainerPort } from "../../src/registrator/docker/container.ts";
 import { container, exposed, published, unlisted } from "./build.ts";
 
 describe("readIp", () => {

@@ -1,5 +1,5 @@
-import type { Container, ContainerPort } from "../../src/registrator/container.ts";
-import type { Engine } from "../../src/registrator/docker.ts";
+import type { Container, ContainerPort } from "../../src/registrator/docker/container.ts";
+import type { Engine } from "../../src/registrator/docker/engine.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
 
 /** A container with nothing special about it. */

@@ -1,7 +1,7 @@
 import type { ContainerInspectInfo } from "dockerode";
 import { describe, expect, it } from "vitest";
-import { type Container, toContainer } from "../../src/registrator/container.ts";
 import { type Desired, desired } from "../../src/registrator/desired.ts";
+import { type Container, toContainer } from "../../src/registrator/docker/container.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
 import { engine, settings } from "./build.ts";
 import { expected, recorded } from "./compat-expected.ts";

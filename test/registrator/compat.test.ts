@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeInstance, encodeInstance, type Instance } from "../../src/instance.ts";
 import { isUpstreamId } from "../../src/registrator/adopt.ts";
-import { compatOutcome } from "../../src/registrator/compat.ts";
-import { readTags } from "../../src/registrator/compat-tags.ts";
-import type { Container } from "../../src/registrator/container.ts";
+import { compatOutcome } from "../../src/registrator/compat/rules.ts";
+import { readTags } from "../../src/registrator/compat/tags.ts";
 import { type Desired, desired } from "../../src/registrator/desired.ts";
+import type { Container } from "../../src/registrator/docker/container.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
 import { container, engine, exposed, published, settings, unlisted } from "./build.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Container } from "../../src/registrator/container.ts";
 import { desired, outcomesOf } from "../../src/registrator/desired.ts";
+import type { Container } from "../../src/registrator/docker/container.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
 import { container, engine, exposed, published, settings, unlisted } from "./build.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Engine, observeDocker } from "../../src/registrator/docker.ts";
+import { type Engine, observeDocker } from "../../src/registrator/docker/engine.ts";
 import type { Source } from "../../src/source.ts";
 import { eventually } from "../backends/contract/suite.ts";
 import { waitFor } from "../servers/wait.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Container } from "../../src/registrator/container.ts";
-import { type Engine, observeDocker } from "../../src/registrator/docker.ts";
+import type { Container } from "../../src/registrator/docker/container.ts";
+import { type Engine, observeDocker } from "../../src/registrator/docker/engine.ts";
 import type { Source } from "../../src/source.ts";
 import { eventually } from "../backends/contract/suite.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { keepsRecord } from "../../src/registrator/exit-rules.ts";
+import { keepsRecord } from "../../src/registrator/rules/exit-rules.ts";
 
 /** Exit code, whether Portolan's own rule keeps the record on-success, and whether registrator's does. */
 const onSuccess: readonly (readonly [

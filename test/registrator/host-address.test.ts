@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parseHostAddress } from "../../src/config/parse.ts";
-import { type HostContext, hostAddress } from "../../src/registrator/host-address.ts";
-import { defaultRoutes, type HostNetwork, readHostNetwork } from "../../src/registrator/host-network.ts";
+import { type HostContext, hostAddress } from "../../src/registrator/address/host-address.ts";
+import {
+  defaultRoutes,
+  type HostNetwork,
+  readHostNetwork,
+} from "../../src/registrator/address/host-network.ts";
 import { container, engine } from "./build.ts";
 
 const network: HostNetwork = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isTrue, labelledPorts, readLabels, splitList, told } from "../../src/registrator/labels.ts";
+import { isTrue, labelledPorts, readLabels, splitList, told } from "../../src/registrator/rules/labels.ts";
 import { container, published } from "./build.ts";
 
 const port = published(53, 1, "udp");

@@ -1,11 +1,11 @@
 import { PortolanError } from "../../src/errors.ts";
-import type { Container } from "../../src/registrator/container.ts";
 import {
   type DockerClient,
   type DockerEvent,
   type Listed,
   UnreadError,
-} from "../../src/registrator/docker-client.ts";
+} from "../../src/registrator/docker/client.ts";
+import type { Container } from "../../src/registrator/docker/container.ts";
 import { container, published } from "./build.ts";
 import { chance, pause } from "./virtual-clock.ts";
 

@@ -1,5 +1,5 @@
-import type { Protocol } from "../instance.ts";
-import type { Container, ContainerPort } from "./container.ts";
+import type { Protocol } from "../../instance.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import { readLabels, splitList, told } from "./labels.ts";
 import type { Notes } from "./notes.ts";
 import type { Circumstances } from "./outcome.ts";

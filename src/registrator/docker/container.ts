@@ -1,5 +1,5 @@
 import type { ContainerInspectInfo } from "dockerode";
-import { compare, type Protocol } from "../instance.ts";
+import { compare, type Protocol } from "../../instance.ts";
 
 /** A container as far as registration depends on it: Docker's JSON, narrowed once at the border. */
 export interface Container {

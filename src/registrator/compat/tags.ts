@@ -1,9 +1,9 @@
-import type { Said } from "./attributes.ts";
-import type { Metadata } from "./compat-metadata.ts";
-import type { ContainerPort } from "./container.ts";
-import { limits, whyNoTag } from "./limits.ts";
-import type { Notes } from "./notes.ts";
-import { type PhraseContext, phrasedTags } from "./phrases.ts";
+import type { ContainerPort } from "../docker/container.ts";
+import type { Said } from "../rules/attributes.ts";
+import { limits, whyNoTag } from "../rules/limits.ts";
+import type { Notes } from "../rules/notes.ts";
+import { type PhraseContext, phrasedTags } from "../rules/phrases.ts";
+import type { Metadata } from "./metadata.ts";
 
 /**
  * The tags of a comma list as registrator reads it: `\,` is a comma, empty items are dropped, blanks stay, and

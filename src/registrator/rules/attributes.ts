@@ -1,6 +1,6 @@
-import type { Role, State } from "../instance.ts";
-import { compare } from "../instance.ts";
-import type { Container, ContainerPort } from "./container.ts";
+import type { Role, State } from "../../instance.ts";
+import { compare } from "../../instance.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import { readDuration } from "./durations.ts";
 import { type Given, type Labels, splitList } from "./labels.ts";
 import { limits, whyNoCheck, whyNoKey, whyNoTag, whyNoValue } from "./limits.ts";

@@ -1,7 +1,7 @@
-import type { Instance } from "../instance.ts";
-import type { AddressPolicy } from "./address.ts";
-import type { Container } from "./container.ts";
-import type { RegistratorSettings } from "./settings.ts";
+import type { Instance } from "../../instance.ts";
+import type { AddressPolicy } from "../address/address.ts";
+import type { Container } from "../docker/container.ts";
+import type { RegistratorSettings } from "../settings.ts";
 
 /** A port that is not registered, or a value that was not used, and why. */
 export interface Remark {

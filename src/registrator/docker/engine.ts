@@ -1,12 +1,12 @@
 import { constants } from "node:os";
-import { after, backoff, monotonic, pause } from "../clock.ts";
-import { coded } from "../errors.ts";
-import { createCell, type Source } from "../source.ts";
+import { after, backoff, monotonic, pause } from "../../clock.ts";
+import { coded } from "../../errors.ts";
+import { createCell, type Source } from "../../source.ts";
+import { connectDocker, type DockerEvent, type Inspected, UnreadError } from "./client.ts";
 import type { Container } from "./container.ts";
 import { createCrashes } from "./crashes.ts";
-import { connectDocker, type DockerEvent, type Inspected, UnreadError } from "./docker-client.ts";
-import { agrees, inOrder, isUp, listedExitCode } from "./docker-list.ts";
 import { createKeyed } from "./keyed.ts";
+import { agrees, inOrder, isUp, listedExitCode } from "./list.ts";
 import { isStopSignal } from "./stop-signal.ts";
 
 /** What runs on one Docker: its running containers by id, oldest first. */

@@ -1,6 +1,6 @@
-import { compilePhrase, isPhrase, type Phrase } from "../handlebars/phrase.ts";
+import { compilePhrase, isPhrase, type Phrase } from "../../handlebars/phrase.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import type { Said } from "./attributes.ts";
-import type { Container, ContainerPort } from "./container.ts";
 import { splitList } from "./labels.ts";
 import { limits, whyNoName, whyNoTag } from "./limits.ts";
 import type { Notes } from "./notes.ts";

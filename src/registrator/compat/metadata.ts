@@ -1,7 +1,7 @@
-import { compare } from "../instance.ts";
-import type { Container } from "./container.ts";
-import type { Given } from "./labels.ts";
-import { shown } from "./shown.ts";
+import { compare } from "../../instance.ts";
+import type { Container } from "../docker/container.ts";
+import type { Given } from "../rules/labels.ts";
+import { shown } from "../rules/shown.ts";
 
 /** What a container says about one of its ports, by registrator's rules. */
 export interface Metadata {

@@ -1,16 +1,16 @@
-import type { Instance, Role } from "../instance.ts";
-import { stateOf } from "./attributes.ts";
-import { compatPlace } from "./compat-address.ts";
-import { attributesOf } from "./compat-attributes.ts";
-import { type Metadata, readMetadata } from "./compat-metadata.ts";
-import { tagsOf } from "./compat-tags.ts";
-import type { Container, ContainerPort } from "./container.ts";
-import { isTrue, told } from "./labels.ts";
-import { whyNoName } from "./limits.ts";
-import { createNotes, type Notes } from "./notes.ts";
-import type { Circumstances, Outcome, Reasoned } from "./outcome.ts";
-import { phraseContext, phrasedName } from "./phrases.ts";
-import { shown } from "./shown.ts";
+import type { Instance, Role } from "../../instance.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
+import { stateOf } from "../rules/attributes.ts";
+import { isTrue, told } from "../rules/labels.ts";
+import { whyNoName } from "../rules/limits.ts";
+import { createNotes, type Notes } from "../rules/notes.ts";
+import type { Circumstances, Outcome, Reasoned } from "../rules/outcome.ts";
+import { phraseContext, phrasedName } from "../rules/phrases.ts";
+import { shown } from "../rules/shown.ts";
+import { compatPlace } from "./address.ts";
+import { attributesOf } from "./attributes.ts";
+import { type Metadata, readMetadata } from "./metadata.ts";
+import { tagsOf } from "./tags.ts";
 
 /**
  * The rules of gliderlabs/registrator, quirks included: one container's instances. What differs nevertheless

@@ -1,4 +1,4 @@
-import type { Container, ContainerPort } from "./container.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import { type Given, type Label, told } from "./labels.ts";
 import type { Remark } from "./outcome.ts";
 

@@ -1,7 +1,7 @@
-import type { Container, ContainerPort } from "./container.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
+import type { Given } from "../rules/labels.ts";
+import { shown } from "../rules/shown.ts";
 import { readIp } from "./ip.ts";
-import type { Given } from "./labels.ts";
-import { shown } from "./shown.ts";
 
 /** An address and port at which a container's port is reached. Both come from the same side. */
 export interface Endpoint {

@@ -1,4 +1,4 @@
-import type { Container, ContainerPort } from "./container.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import { type Labels, splitList } from "./labels.ts";
 import { whyNoName } from "./limits.ts";
 import type { Notes } from "./notes.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Docker, { type ContainerInfo } from "dockerode";
-import { before, deadline } from "../clock.ts";
-import { PortolanError } from "../errors.ts";
+import { before, deadline } from "../../clock.ts";
+import { PortolanError } from "../../errors.ts";
 import { type Container, exitCodeOf, isRunning, toContainer } from "./container.ts";
 
 /** The newest API version that this code was written for; an older daemon's own is used instead. */

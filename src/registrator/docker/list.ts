@@ -1,6 +1,6 @@
-import { compare } from "../instance.ts";
+import { compare } from "../../instance.ts";
+import type { Listed } from "./client.ts";
 import type { Container } from "./container.ts";
-import type { Listed } from "./docker-client.ts";
 
 /** True when the list, which costs one call for all, shows nothing that the known container does not. */
 export function agrees(container: Container, entry: Listed): boolean {

@@ -1,4 +1,4 @@
-import type { Container } from "./container.ts";
+import type { Container } from "../docker/container.ts";
 
 /**
  * The container whose network this one uses: itself, or the one at the end of `--network container:…`, over any

@@ -1,4 +1,4 @@
-import { encodeSegment } from "../instance.ts";
+import { encodeSegment } from "../../instance.ts";
 
 /** What a label may ask for. The README lists these: records have to fit every backend. */
 export const limits = {

@@ -1,5 +1,5 @@
-import { compare } from "../instance.ts";
-import type { Container, ContainerPort } from "./container.ts";
+import { compare } from "../../instance.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import { shown } from "./shown.ts";
 
 /** A value that a container gives, and the label or variable that holds it. */

@@ -1,7 +1,7 @@
 import { BlockList } from "node:net";
-import { PortolanError } from "../errors.ts";
+import { PortolanError } from "../../errors.ts";
+import type { Engine } from "../docker/engine.ts";
 import { type AddressPolicy, unusable } from "./address.ts";
-import type { Engine } from "./docker.ts";
 import { type HostNetwork, readHostNetwork } from "./host-network.ts";
 import { readIp } from "./ip.ts";
 

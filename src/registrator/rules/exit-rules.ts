@@ -1,4 +1,4 @@
-import type { RegistratorSettings } from "./settings.ts";
+import type { RegistratorSettings } from "../settings.ts";
 
 /**
  * Whether the record of a container that has ended stays, as `unhealthy`, instead of going at once.

@@ -1,4 +1,4 @@
-import type { Container } from "./container.ts";
+import type { Container } from "../docker/container.ts";
 import { readDuration } from "./durations.ts";
 import { readLabels } from "./labels.ts";
 

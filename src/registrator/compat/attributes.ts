@@ -1,8 +1,8 @@
-import type { Metadata } from "./compat-metadata.ts";
-import type { ContainerPort } from "./container.ts";
-import { limits, whyNoCheck, whyNoKey, whyNoValue } from "./limits.ts";
-import type { Notes } from "./notes.ts";
-import type { Origins } from "./outcome.ts";
+import type { ContainerPort } from "../docker/container.ts";
+import { limits, whyNoCheck, whyNoKey, whyNoValue } from "../rules/limits.ts";
+import type { Notes } from "../rules/notes.ts";
+import type { Origins } from "../rules/outcome.ts";
+import type { Metadata } from "./metadata.ts";
 
 /** What a container says besides name, id and tags. */
 export interface Attributes {

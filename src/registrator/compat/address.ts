@@ -1,8 +1,8 @@
-import { isLoopback, type Place, unusable } from "./address.ts";
-import type { Container, ContainerPort } from "./container.ts";
-import { own } from "./names.ts";
-import type { Circumstances } from "./outcome.ts";
-import { shown } from "./shown.ts";
+import { isLoopback, type Place, unusable } from "../address/address.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
+import { own } from "../rules/names.ts";
+import type { Circumstances } from "../rules/outcome.ts";
+import { shown } from "../rules/shown.ts";
 
 /** An address as registrator would take it, which may be one that nobody can use, and the rule that gave it. */
 interface Found {

@@ -1,5 +1,6 @@
-import type { Instance } from "../instance.ts";
-import { type AddressPolicy, type Place, placesOf } from "./address.ts";
+import type { Instance } from "../../instance.ts";
+import { type AddressPolicy, type Place, placesOf } from "../address/address.ts";
+import type { Container, ContainerPort } from "../docker/container.ts";
 import {
   checkLifecycle,
   checksOf,
@@ -10,7 +11,6 @@ import {
   stateOf,
   weightOf,
 } from "./attributes.ts";
-import type { Container, ContainerPort } from "./container.ts";
 import { isTrue, type Labels, readLabels, told } from "./labels.ts";
 import { limits, whyNoName } from "./limits.ts";
 import { defaultNames, givenNames, type Id, idOf, type Names, own, withPort } from "./names.ts";

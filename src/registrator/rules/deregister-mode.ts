@@ -1,5 +1,5 @@
-import type { Container } from "./container.ts";
-import type { RegistratorSettings } from "./settings.ts";
+import type { Container } from "../docker/container.ts";
+import type { RegistratorSettings } from "../settings.ts";
 
 const modes: readonly RegistratorSettings["deregister"][] = ["always", "on-success", "never"];
 
