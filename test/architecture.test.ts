@@ -50,10 +50,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   address: ["docker", "rules"],
   rules: ["docker", "address", "settings.ts"],
   compat: ["docker", "address", "rules"],
+  roles: [],
 };
 
 /** Which places may import a package; each client has one home. */
 const packages: Readonly<Record<string, RegExp>> = {
+  "@redis/client": /^registrator\/roles\/redis\.ts$/,
   chokidar: /^(backends\/file|templater\/)/,
   commander: /^(cli\.ts|config\/|commands\/)/,
   consul: /^backends\/consul/,
@@ -61,8 +63,10 @@ const packages: Readonly<Record<string, RegExp>> = {
   dockerode: /^registrator\/docker\//,
   etcd3: /^backends\/etcd/,
   handlebars: /^handlebars\/|^templater\//,
+  mysql2: /^registrator\/roles\/mysql\.ts$/,
   "node-zookeeper-client": /^backends\/zookeeper/,
   pino: /^log/,
+  postgres: /^registrator\/roles\/postgres\.ts$/,
   re2js: /^handlebars\//,
   yaml: /^(config|templater)\//,
   zod: /^config\//,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { installPackages } from "./apt.ts";
 import { cachedConsul, fetchConsul } from "./consul-package.ts";
 import { withLock } from "./lock.ts";
-import { executable, readable, staticExecutable } from "./programs.ts";
+import { executable, newestOf, readable, staticExecutable } from "./programs.ts";
 import { isRoot, stateDir } from "./run.ts";
 
 /** How a program (or a file) is found, and the packages that may bring it: names differ between releases. */
@@ -41,12 +41,36 @@ const needs = {
   // Static, because it is all there is in the image made of it.
   busybox: { busybox: { find: () => staticExecutable("busybox"), packages: ["busybox-static"] } },
   etcd: { etcd: program("etcd", "etcd-server", "etcd") },
+  etcdctl: { etcdctl: program("etcdctl", "etcd-client") },
   openssl: { openssl: program("openssl", "openssl") },
   consul: { consul: { find: () => executable("consul") ?? cachedConsul(), packages: [] } },
   zookeeper: {
     java: program("java", "default-jre-headless"),
     // Only the library: the package "zookeeper" adds start scripts, and a whole desktop Java with them.
     zookeeper: { find: () => readable("/usr/share/java/zookeeper.jar"), packages: ["libzookeeper-java"] },
+  },
+  redis: {
+    server: program("redis-server", "redis-server"),
+    cli: program("redis-cli", "redis-tools"),
+  },
+  // The folder of its programs, of the newest release that is there.
+  postgres: { home: { find: () => newestOf("/usr/lib/postgresql", "bin/initdb"), packages: ["postgresql"] } },
+  mariadb: {
+    server: program("mariadbd", "mariadb-server"),
+    client: program("mariadb", "mariadb-client"),
+    create: program("mariadb-install-db", "mariadb-server"),
+  },
+  curator: {
+    // It runs a Java source file, which needs the compiler.
+    java: { find: () => executable("javac") && executable("java"), packages: ["default-jdk-headless"] },
+    discovery: {
+      find: () => readable("/usr/share/java/curator-x-discovery.jar"),
+      packages: ["libcurator-discovery-java"],
+    },
+    recipes: {
+      find: () => readable("/usr/share/java/curator-recipes.jar"),
+      packages: ["libcurator-recipes-java"],
+    },
   },
 } satisfies Readonly<Record<string, Readonly<Record<string, Need>>>>;
 

@@ -1,6 +1,6 @@
 // Where programs are on this machine.
-import { accessSync, constants, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 
 /** The absolute path of a program; administrators' folders count even when the PATH leaves them out. */
 export function executable(name: string): string | undefined {
@@ -14,6 +14,16 @@ export function executable(name: string): string | undefined {
 /** The path itself when it can be read. */
 export function readable(path: string): string | undefined {
   return isAccessible(path, constants.R_OK) ? path : undefined;
+}
+
+/** The folder of `file` in the highest numbered folder below `folder` that has it: `FOLDER/15/bin` for `bin/initdb`. */
+export function newestOf(folder: string, file: string): string | undefined {
+  const versions = readable(folder) === undefined ? [] : readdirSync(folder);
+  return versions
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(folder, version, file))
+    .filter((path) => isAccessible(path, constants.X_OK))
+    .map((path) => dirname(path))[0];
 }
 
 /** Like `executable`, but only a program that needs no shared library. */

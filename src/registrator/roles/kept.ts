@@ -1,0 +1,37 @@
+import { before } from "../../clock.ts";
+import type { Probe } from "./probe.ts";
+import type { Finding } from "./standing.ts";
+
+/** What a protocol brings to be asked over a connection that is kept. */
+export interface Protocol<C> {
+  /** Connects; called again after each connection that was lost. */
+  open(): Promise<C>;
+  ask(connection: C): Promise<Finding>;
+  /** Ends a connection at once, whatever goes on in it; what was asked rejects then. */
+  end(connection: C): void;
+}
+
+/** A probe that keeps its connection from question to question, and ends it with a question that fails. */
+export function keptProbe<C>({ open, ask, end }: Protocol<C>): Probe {
+  let connection: Promise<C> | undefined;
+  const close = () => {
+    const last = connection;
+    connection = undefined;
+    // One that is being opened ends as soon as it stands.
+    last?.then(end, () => {});
+  };
+  return {
+    close,
+    async ask(signal) {
+      try {
+        signal.throwIfAborted();
+        connection ??= open();
+        return await before(signal, connection.then(ask), () => signal.reason);
+      } catch (error) {
+        // It may be half open, or owe the answer to an earlier question: the next question opens its own.
+        close();
+        throw error;
+      }
+    },
+  };
+}
