@@ -1,4 +1,5 @@
 import { deadline, monotonic, pause } from "../../clock.ts";
+import { type Ballot, contend, type Verdict } from "./election.ts";
 import type { Probe } from "./probe.ts";
 import {
   afterProbe,
@@ -10,13 +11,20 @@ import {
   unprobed,
 } from "./standing.ts";
 
-/** One server whose role is followed. */
+/** One instance whose role is followed. */
 export interface Followed {
-  /** Of the instance. */
   readonly id: string;
   /** Of everything that makes it another server, or another life of it: a new one begins as unknown. */
   readonly life: string;
-  connect(): Probe;
+  /** Finds out the role until `ended`. */
+  begin(place: Place, ended: AbortSignal): void;
+}
+
+/** Where the role of an instance is kept while it is followed. */
+export interface Place {
+  standing(): Standing;
+  /** Replaces the standing. */
+  put(next: Standing): void;
 }
 
 /** Times in ms. */
@@ -28,29 +36,46 @@ export interface Pace extends Thresholds {
 /** Ms between the probe that finds a new master and the one that confirms it. */
 const confirmation = 100;
 
-/** The roles that the servers of this host say of themselves. */
+interface Watched {
+  readonly life: string;
+  readonly ended: AbortController;
+  standing: Standing;
+  /** It has told its role at least once. */
+  answered: boolean;
+}
+
+/** The roles of the instances of this host. */
 export interface RoleWatch {
   /** Follows exactly these from now on. What was known of those that stay the same stays known. */
-  follow(servers: readonly Followed[]): void;
+  follow(instances: readonly Followed[]): void;
+  /** What was published before this process began counts until the first answer. */
+  recall(id: string, finding: Finding): void;
   /** Undefined for what is not followed. */
   standing(id: string): Standing | undefined;
   close(): void;
 }
 
-/** Probes each server on its own, so that one that hangs delays nobody. `changed` is told of each new standing. */
-export function watchRoles(pace: Pace, changed: () => void): RoleWatch {
-  const watched = new Map<string, { life: string; standing: Standing; ended: AbortController }>();
+/** Follows each on its own, so that one that hangs delays nobody. `changed` is told of each new standing. */
+export function watchRoles(changed: () => void): RoleWatch {
+  const watched = new Map<string, Watched>();
 
-  const begin = ({ id, life, connect }: Followed) => {
-    const one = { life, standing: unprobed, ended: new AbortController() };
+  const begin = (followed: Followed) => {
+    const { id, life } = followed;
+    const one: Watched = { life, standing: unprobed, answered: false, ended: new AbortController() };
     watched.set(id, one);
-    const publish = (standing: Standing) => {
-      const before = one.standing;
-      one.standing = standing;
-      if (!equalStanding(before, standing)) changed();
-      return standing;
-    };
-    void probeUntil(one.ended.signal, connect, pace, publish);
+    followed.begin(
+      {
+        standing: () => one.standing,
+        put(next) {
+          if (one.ended.signal.aborted) return;
+          const before = one.standing;
+          one.standing = next;
+          one.answered ||= next.problem === undefined;
+          if (!equalStanding(before, next)) changed();
+        },
+      },
+      one.ended.signal,
+    );
   };
   const end = (id: string) => {
     watched.get(id)?.ended.abort();
@@ -58,10 +83,16 @@ export function watchRoles(pace: Pace, changed: () => void): RoleWatch {
   };
 
   return {
-    follow(servers) {
-      const wanted = new Map(servers.map((server) => [server.id, server]));
+    follow(instances) {
+      const wanted = new Map(instances.map((instance) => [instance.id, instance]));
       for (const [id, { life }] of watched) if (wanted.get(id)?.life !== life) end(id);
-      for (const server of servers) if (!watched.has(server.id)) begin(server);
+      for (const instance of instances) if (!watched.has(instance.id)) begin(instance);
+    },
+    recall(id, finding) {
+      const one = watched.get(id);
+      if (one === undefined || one.answered || one.standing.finding) return;
+      one.standing = { ...one.standing, finding };
+      changed();
     },
     standing: (id) => watched.get(id)?.standing,
     close() {
@@ -70,27 +101,35 @@ export function watchRoles(pace: Pace, changed: () => void): RoleWatch {
   };
 }
 
-async function probeUntil(
-  ended: AbortSignal,
-  connect: () => Probe,
-  pace: Pace,
-  publish: (standing: Standing) => Standing,
-): Promise<void> {
-  const probe = connect();
-  let standing = unprobed;
-  while (!ended.aborted) {
-    const began = monotonic();
-    const outcome = await outcomeOf(probe, deadline(pace.timeout, ended));
-    if (ended.aborted) break;
-    standing = publish(afterProbe(standing, outcome, pace));
-    // Spread, so that many registrators do not ask in step.
-    const next = awaitsConfirmation(standing) ? confirmation : pace.interval * (0.9 + 0.2 * Math.random());
-    await pause(next - (monotonic() - began), ended);
-  }
-  probe.close();
+/** Asks a server at the pace's interval until `ended`. */
+export function probing(connect: () => Probe, pace: Pace): Followed["begin"] {
+  return async (place, ended) => {
+    const probe = connect();
+    while (!ended.aborted) {
+      const began = monotonic();
+      const outcome = await outcomeOf(probe, deadline(pace.timeout, ended));
+      if (ended.aborted) break;
+      place.put(afterProbe(place.standing(), outcome, pace));
+      // Spread, so that many registrators do not ask in step.
+      const next = awaitsConfirmation(place.standing())
+        ? confirmation
+        : pace.interval * (0.9 + 0.2 * Math.random());
+      await pause(next - (monotonic() - began), ended);
+    }
+    probe.close();
+  };
 }
 
-async function outcomeOf(probe: Probe, signal: AbortSignal): Promise<Finding | { problem: string }> {
+/** Contends for a lock until `ended`. */
+export function electing(open: () => Ballot, contender: string, keeps: () => boolean): Followed["begin"] {
+  return (place, ended) => {
+    const before = () => place.standing().finding;
+    const tell = ({ finding, problem }: Verdict) => place.put({ ...unprobed, finding, problem });
+    void contend(open(), { contender, before, tell, keeps }, ended);
+  };
+}
+
+async function outcomeOf(probe: Probe, signal: AbortSignal): Promise<Finding | { readonly problem: string }> {
   try {
     return await probe.ask(signal);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Probe } from "../../../src/registrator/roles/probe.ts";
 import type { Finding } from "../../../src/registrator/roles/standing.ts";
-import { type Followed, watchRoles } from "../../../src/registrator/roles/watch.ts";
+import { type Followed, probing, watchRoles } from "../../../src/registrator/roles/watch.ts";
 import { advance, monotonic, reset } from "../virtual-clock.ts";
 
 vi.mock("../../../src/clock.ts", () => import("../virtual-clock.ts"));
@@ -19,7 +19,7 @@ function server(id: string, life = "1") {
     followed: {
       id,
       life,
-      connect(): Probe {
+      begin: probing((): Probe => {
         one.open += 1;
         return {
           ask: (signal) => {
@@ -34,7 +34,7 @@ function server(id: string, life = "1") {
             one.open -= 1;
           },
         };
-      },
+      }, pace),
     } satisfies Followed,
   };
   return one;
@@ -46,7 +46,7 @@ describe("watchRoles", () => {
   it("confirms a master 100 ms later and then asks at the interval", async () => {
     const one = server("a");
     one.answer = master;
-    const watch = watchRoles(pace, () => {});
+    const watch = watchRoles(() => {});
     watch.follow([one.followed]);
     await advance(0);
     expect(watch.standing("a")?.finding).toBeUndefined();
@@ -68,7 +68,7 @@ describe("watchRoles", () => {
     silent.answer = "silence";
     const lively = server("lively");
     let told = 0;
-    const watch = watchRoles(pace, () => {
+    const watch = watchRoles(() => {
       told += 1;
     });
     watch.follow([silent.followed, lively.followed]);
@@ -88,7 +88,7 @@ describe("watchRoles", () => {
   it("keeps what it knows of servers that stay, and knows nothing of another life", async () => {
     const one = server("a");
     const other = server("b");
-    const watch = watchRoles(pace, () => {});
+    const watch = watchRoles(() => {});
     watch.follow([one.followed, other.followed]);
     await advance(0);
     one.answer = new Error("down");
@@ -106,5 +106,39 @@ describe("watchRoles", () => {
     watch.close();
     await advance(1_000);
     expect(next.open).toBe(0);
+  });
+});
+
+describe("a role from before", () => {
+  it("counts until the first answer, and against no answer", async () => {
+    const one = server("a");
+    one.answer = "silence";
+    const watch = watchRoles(() => {});
+    watch.follow([one.followed]);
+    watch.recall("a", master);
+    await advance(0);
+    expect(watch.standing("a")?.finding).toEqual(master);
+    one.answer = slave;
+    await advance(2_000);
+    expect(watch.standing("a")?.finding).toEqual(slave);
+    watch.recall("a", master);
+    expect(watch.standing("a")?.finding).toEqual(slave);
+    watch.close();
+  });
+
+  it("is confirmed by one probe, and unknown after three without an answer", async () => {
+    const confirmed = server("a");
+    confirmed.answer = master;
+    const silent = server("b");
+    silent.answer = "silence";
+    const watch = watchRoles(() => {});
+    watch.follow([confirmed.followed, silent.followed]);
+    for (const id of ["a", "b"]) watch.recall(id, master);
+    await advance(0);
+    expect(watch.standing("a")?.finding).toEqual(master);
+    await advance(5_000);
+    expect(watch.standing("a")?.finding).toEqual(master);
+    expect(watch.standing("b")?.finding).toBeUndefined();
+    watch.close();
   });
 });

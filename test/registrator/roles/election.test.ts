@@ -1,0 +1,200 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Ballot } from "../../../src/registrator/roles/election.ts";
+import { electing, watchRoles } from "../../../src/registrator/roles/watch.ts";
+import { advance, chance, monotonic, pause, reset } from "../virtual-clock.ts";
+
+vi.mock("../../../src/clock.ts", () => import("../virtual-clock.ts"));
+
+const ttl = 15;
+
+/** A lock as a store keeps it, and what a test does to the way there. */
+function store() {
+  let holder: { name: string; token: number; until: number } | undefined;
+  let token = 0;
+  const listeners = new Set<() => void>();
+  const away = new Set<string>();
+  const now = () => {
+    if (holder && holder.until <= monotonic()) holder = undefined;
+    return holder;
+  };
+  const tell = () => {
+    for (const listener of listeners) listener();
+  };
+  const silence = (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => {
+      const leave = () => reject(new Error("no answer in time"));
+      if (signal.aborted) leave();
+      signal.addEventListener("abort", leave, { once: true });
+    });
+
+  return {
+    away,
+    holder: () => now()?.name,
+    take(name: string) {
+      token += 1;
+      holder = { name, token, until: monotonic() + ttl * 1000 };
+      tell();
+    },
+    /** `life` tells two processes of one contender apart: a new one does not hold what the old one took. */
+    ballot(contender: string, life = ""): Ballot {
+      let mine: number | undefined;
+      return {
+        async renew(signal) {
+          if (away.has(contender)) return silence(signal);
+          // The way there, and the way back.
+          await Promise.race([pause(Math.floor(chance() * 200)), silence(signal)]);
+          if (away.has(contender)) return silence(signal);
+          const held = now();
+          if (!held) {
+            token += 1;
+            mine = token;
+            holder = { name: contender + life, token, until: monotonic() + ttl * 1000 };
+            tell();
+          } else if (held.token === mine) held.until = monotonic() + ttl * 1000;
+          const answer =
+            holder?.token === mine
+              ? { held: true as const, token: String(mine), ttl }
+              : { held: false as const, holder: holder?.name ?? "" };
+          await Promise.race([pause(Math.floor(chance() * 200)), silence(signal)]);
+          return answer;
+        },
+        watch: () => ({
+          subscribe(listener) {
+            listeners.add(listener);
+            return () => listeners.delete(listener);
+          },
+          close: async () => {},
+        }),
+        async release() {
+          if (mine === undefined || now()?.token !== mine) return;
+          holder = undefined;
+          tell();
+        },
+      };
+    },
+  };
+}
+
+/** A process that contends under a name. */
+function candidate(at: ReturnType<typeof store>, id: string, keeps = false) {
+  const watch = watchRoles(() => {});
+  const enter = () =>
+    watch.follow([
+      {
+        id,
+        life: "1",
+        begin: electing(
+          () => at.ballot(id),
+          id,
+          () => keeps,
+        ),
+      },
+    ]);
+  enter();
+  return { enter, watch, leave: () => watch.follow([]), role: () => watch.standing(id)?.finding };
+}
+
+beforeEach(() => reset(1));
+
+describe("an election", () => {
+  it("makes one master, and another one as soon as it gives up", async () => {
+    const at = store();
+    const [a, b] = [candidate(at, "a"), candidate(at, "b")];
+    await advance(1_000);
+    const roles = [a, b].map((one) => one.role()?.role).sort();
+    expect(roles).toEqual(["master", "slave"]);
+    const [winner, other] = a.role()?.role === "master" ? [a, b] : [b, a];
+    const token = Number(winner.role()?.epoch);
+    winner.leave();
+    await advance(1_000);
+    expect(other.role()).toEqual({ role: "master", epoch: String(token + 1) });
+  });
+
+  it("ends the term of a master that is cut off before another one begins", async () => {
+    const at = store();
+    const a = candidate(at, "a");
+    await advance(1_000);
+    const b = candidate(at, "b");
+    await advance(1_000);
+    at.away.add("a");
+    await advance(12_000);
+    expect(b.role()).toEqual({ role: "slave" });
+    await advance(12_000);
+    expect(a.role()).toBeUndefined();
+    expect(a.watch.standing("a")?.problem).toBe("no answer in time");
+    expect(b.role()?.role).toBe("master");
+    at.away.delete("a");
+    await advance(5_000);
+    expect(a.role()).toEqual({ role: "slave" });
+  });
+
+  it("keeps the role over a restart of the process, as long as the lock stands in its name", async () => {
+    const at = store();
+    at.take("a");
+    const a = candidate(at, "a");
+    a.watch.recall("a", { role: "master", epoch: "1" });
+    await advance(5_000);
+    expect(a.role()).toEqual({ role: "master", epoch: "1" });
+    await advance(15_000);
+    expect(a.role()).toEqual({ role: "master", epoch: "2" });
+  });
+
+  it("takes nothing over from before that somebody else holds by now", async () => {
+    const at = store();
+    at.take("b");
+    const a = candidate(at, "a");
+    a.watch.recall("a", { role: "master", epoch: "0" });
+    await advance(1_000);
+    expect(a.role()).toEqual({ role: "slave" });
+  });
+
+  it("leaves the lock to run out where the process is replaced", async () => {
+    const at = store();
+    const a = candidate(at, "a", true);
+    await advance(1_000);
+    a.leave();
+    await advance(1_000);
+    expect(at.holder()).toBe("a");
+  });
+
+  it("never has two masters at once, whoever is cut off or comes and goes, and always one in the end", async () => {
+    const step = fc.record({
+      who: fc.integer({ min: 0, max: 2 }),
+      what: fc.constantFrom("cut", "heal", "leave", "enter"),
+      then: fc.integer({ min: 0, max: 20_000 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer(), async (steps, seed) => {
+        reset(seed);
+        const at = store();
+        const names = ["a", "b", "c"];
+        const all = names.map((name) => candidate(at, name));
+        const masters = () => all.filter((one) => one.role()?.role === "master");
+        const pass = async (ms: number) => {
+          for (let left = ms; left > 0; left -= 50) {
+            await advance(Math.min(50, left));
+            expect(masters().length).toBeLessThanOrEqual(1);
+          }
+        };
+        for (const { who, what, then } of steps) {
+          const name = names[who] ?? "";
+          if (what === "cut") at.away.add(name);
+          if (what === "heal") at.away.delete(name);
+          if (what === "leave") all[who]?.leave();
+          if (what === "enter") all[who]?.enter();
+          await pass(then);
+        }
+        at.away.clear();
+        for (const one of all) one.enter();
+        await pass(40_000);
+        expect(masters()).toHaveLength(1);
+        const tokens = new Set(masters().map((one) => one.role()?.epoch));
+        expect([...tokens].every((token) => Number(token) > 0)).toBe(true);
+        for (const one of all) one.watch.close();
+        await advance(5_000);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
