@@ -23,7 +23,9 @@ if (newest([join(root, "package-lock.json")]) > newest([installed])) {
   npm(["install", "--no-save", "--no-progress"]);
 }
 
-const sources = ["src", "package.json", "tsup.config.ts", "tsconfig.json"].map((name) => join(root, name));
+const sources = ["src", "test/backends/contract", "package.json", "tsup.config.ts", "tsconfig.json"].map(
+  (name) => join(root, name),
+);
 if (newest(sources) > newest([join(root, "dist", "cli.js")])) {
   console.error("prepare: npm run build");
   npm(["run", "--silent", "build"]);

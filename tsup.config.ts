@@ -24,16 +24,23 @@ const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {
   },
 };
 
-export default defineConfig({
+const everywhere: Options = { format: ["esm"], target: "node20", platform: "node", silent: true };
+
+const program: Options = {
+  ...everywhere,
   entry: { cli: "src/cli.ts" },
-  format: ["esm"],
-  target: "node20",
-  platform: "node",
   // One file; every package is left to the plugin.
   splitting: false,
   noExternal: [/./],
   esbuildPlugins: [lazyPackages],
-  clean: true,
-  silent: true,
   banner: { js: "#!/usr/bin/env node" },
-});
+};
+
+/** The suite that other people's backends run, within a Vitest of their own. */
+const contract: Options = {
+  ...everywhere,
+  entry: { contract: "test/backends/contract/suite.ts" },
+  external: ["vitest"],
+};
+
+export default defineConfig([program, contract]);

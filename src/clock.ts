@@ -13,6 +13,11 @@ export function monotonic(): number {
   return performance.now();
 }
 
+/** The time of the wall clock for people to read, as RFC 3339 in UTC. Nothing is decided by it. */
+export function wallTime(): string {
+  return new Date().toISOString();
+}
+
 /** Resolves after `ms` (at most 24 days), or at once when `signal` is aborted; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -8,6 +8,11 @@ export interface Daemon {
   synced(signal: AbortSignal): Promise<void>;
   /** Asks for a fresh look at everything: SIGHUP. */
   refresh(): void;
+  /**
+   * Shows what is to come to those who read, for as long as they should see it; a `stop` that follows does not
+   * show it again, and one without this does it by itself. Ends once `hurry` aborts.
+   */
+  drain?(hurry?: AbortSignal): Promise<void>;
   /** Finishes the work in hand and ends. Waits for nobody else any more once `hurry` aborts. */
   stop(hurry?: AbortSignal): Promise<void>;
 }

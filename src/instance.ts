@@ -39,6 +39,19 @@ export interface Instance {
   readonly checks?: Readonly<Record<string, string>>;
 }
 
+/** Keys of `checks` whose values are no secrets; `header`, `body`, `script` and misspelt ones are not among them. */
+const openChecks =
+  /^(\d+_)?(https?|tcp|grpc|ttl|interval|timeout|initial_status|deregister_after|success_before_passing|failures_before_critical|(https?_)?method|tls_skip_verify|grpc_use_tls)$/;
+
+/**
+ * Whether what one of the `checks` says may be a secret, which belongs into no log, page or registry: also a text
+ * with credentials, or with a parameter that is named like one.
+ */
+export function isSecretCheck(key: string, value: string): boolean {
+  const parameter = /[?&][^=&]*(token|key|secret|pass|pwd|auth|sig|cred)[^=&]*=/i;
+  return !openChecks.test(key) || value.includes("@") || parameter.test(value);
+}
+
 /** What names a record in every backend. */
 export type InstanceRef = Pick<Instance, "service" | "id">;
 

@@ -29,8 +29,11 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "loop.ts",
     "source.ts",
     "state-dir.ts",
+    "watched-files.ts",
   ],
   backends: ["clock.ts", "errors.ts", "instance.ts", "source.ts"],
+  // Pure: files are read for it.
+  migrate: ["instance.ts", "templater/helpers/index.ts"],
   status: ["clock.ts", "daemon.ts", "errors.ts", "log.ts"],
   // Data and pure functions know nothing of the daemons.
   "instance.ts": ["errors.ts"],
@@ -38,6 +41,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "loop.ts": ["clock.ts"],
   "state-dir.ts": ["alive.ts", "durable.ts", "errors.ts"],
   "durable.ts": [],
+  "watched-files.ts": ["clock.ts"],
   "alive.ts": [],
   "clock.ts": [],
   "errors.ts": [],
@@ -48,7 +52,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const rooms: Readonly<Record<string, readonly string[]>> = {
   docker: [],
   address: ["docker", "rules"],
-  rules: ["docker", "address", "settings.ts"],
+  rules: ["docker", "address", "roles", "settings.ts"],
   compat: ["docker", "address", "rules"],
   roles: [],
 };
@@ -56,10 +60,10 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 /** Which places may import a package; each client has one home. */
 const packages: Readonly<Record<string, RegExp>> = {
   "@redis/client": /^registrator\/roles\/redis\.ts$/,
-  chokidar: /^(backends\/file|templater\/)/,
+  chokidar: /^(backends\/file|watched-files)/,
   commander: /^(cli\.ts|config\/|commands\/)/,
   consul: /^backends\/consul/,
-  diff: /^commands\//,
+  diff: /^(commands|templater)\//,
   dockerode: /^registrator\/docker\//,
   etcd3: /^backends\/etcd/,
   handlebars: /^handlebars\/|^templater\//,
@@ -68,7 +72,8 @@ const packages: Readonly<Record<string, RegExp>> = {
   pino: /^log/,
   postgres: /^registrator\/roles\/postgres\.ts$/,
   re2js: /^handlebars\//,
-  yaml: /^(config|templater)\//,
+  "smol-toml": /^migrate\//,
+  yaml: /^(config|migrate|templater)\//,
   zod: /^config\//,
 };
 

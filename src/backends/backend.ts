@@ -92,7 +92,7 @@ export interface Lease {
   deregister(ref: InstanceRef, signal: AbortSignal): Promise<void>;
   /** Every record of this owner that the backend holds, read now, in no order. */
   owned(signal: AbortSignal): Promise<readonly Instance[]>;
-  /** Gives the lease up; what hangs on it goes with it. */
+  /** Gives the lease up; what hangs on it goes with it. What somebody else has taken over stays. */
   release(signal: AbortSignal): Promise<void>;
 }
 
@@ -104,8 +104,94 @@ export interface LeaseOptions {
    * `deregister` removes it; `release` leaves it. Without this every record without an owner is NOT_OWNER.
    */
   readonly adopt?: (id: string) => boolean;
+  /**
+   * The owner whose heir this one is: the same host's Docker under the id that it had before, as
+   * `ownerText` writes it, with the same node. The first `renew` that succeeds takes the node over from it, whether
+   * it lives or not, and the records with it, which stand without a gap all the time; from then on they are this
+   * owner's in every way. Until they are registered again some backends list them with the earlier owner, so
+   * that they equal no wish. The lease of the earlier owner is to be released afterwards: that
+   * removes nothing of what the heir has taken. Counts until the node is held, and never again.
+   */
+  readonly inherits?: string;
   /** Whether a registry that checks instances may be given scripts to run. Without it they are left out. */
   readonly allowCheckScripts?: boolean;
+}
+
+/**
+ * Keys and values beside the records: what people put into the store for templates to read. A key is a path of
+ * segments with slashes between them; what etcd, ZooKeeper, Consul and a folder make of it, the page of each says.
+ *
+ * Absent is `undefined` or an empty map. Whatever is not known rejects, with BACKEND_UNREACHABLE,
+ * BACKEND_DENIED, or ABORTED once `signal` is aborted; so nothing that is away or refused looks empty.
+ */
+export interface Kv {
+  /** The value of a key, read now; undefined where there is none. */
+  get(key: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The values directly below a path by the last segment of their keys, in order. */
+  list(path: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** All values below a path by what their keys have after it, in order: `b/c` of `a/b/c` below `a`. */
+  tree(path: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** Starts to watch. Reconnects for ever. */
+  watch(wants: KeyWants): KeyObservation;
+  /** Creates or replaces a value. */
+  put(key: string, value: string, signal: AbortSignal): Promise<void>;
+  /** Removes a value; an absent one is fine. */
+  remove(key: string, signal: AbortSignal): Promise<void>;
+}
+
+/** The keys, and the paths with all that is below them, that a reader wants to be told about. */
+export interface KeyWants {
+  readonly keys: ReadonlySet<string>;
+  readonly trees: ReadonlySet<string>;
+}
+
+/**
+ * The values that were asked for and answered. What is not in a map is unknown, as long as nothing else is known
+ * of it. Immutable; unchanged trees are the same objects as in the snapshot before.
+ */
+export interface KeySnapshot {
+  /** By key; undefined where it is known that there is no value. */
+  readonly keys: ReadonlyMap<string, string | undefined>;
+  /** By path, each as `Kv.tree` answers. */
+  readonly trees: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** A running observation of values. It is never older than before; in an outage what is known stays. */
+export interface KeyObservation extends Source<KeySnapshot> {
+  /** Replaces what is wanted. What was known of what stays wanted stays known. */
+  want(wants: KeyWants): void;
+}
+
+/** How a lock stands. */
+export type Tenure =
+  | {
+      readonly held: true;
+      /**
+       * A decimal number, the same as long as the lock is held without a gap, and greater for each holder after.
+       * Whoever guards something with the lock refuses what comes with a smaller one.
+       */
+      readonly token: string;
+      /** Seconds, from the begin of the call on, in which nobody else gets the lock. */
+      readonly ttl: number;
+    }
+  | {
+      readonly held: false;
+      /** Who holds it. */
+      readonly holder: string;
+    };
+
+/**
+ * One contender for a lock of the whole registry, of which one at a time holds it. Its methods reject like those
+ * of a lease. A holder that does not renew in time has lost the lock, whether it knows or not: only the
+ * token protects what it does then.
+ */
+export interface Lock {
+  /** Beats once where the lock is held, else takes it where it is free. Never waits for its turn. */
+  renew(signal: AbortSignal): Promise<Tenure>;
+  /** Who holds it, undefined for nobody: a contender renews when that changes. */
+  watch(): Source<string | undefined>;
+  /** Gives it up where it is held; the next contender need not wait. */
+  release(signal: AbortSignal): Promise<void>;
 }
 
 /** A registry store. It never logs and never exits; it reports through values and coded errors. */
@@ -133,6 +219,24 @@ export interface Backend {
    * from what they should be.
    */
   lease(owner: Owner, ttl: number, options?: LeaseOptions): Lease;
+  /**
+   * Which of these nodes somebody claims by a claim that lives, asked now: their owners have written what is
+   * there, and removed what is not. Absent where nothing expires. Rejects like the methods of a lease.
+   */
+  living?(nodes: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /**
+   * What an owner lists as its own, asked now and without any lease: records of which the layout's own texts do
+   * not say whose they are. Some may not stand there any more, or not yet. Absent where records name their
+   * owner. Rejects like the methods of a lease.
+   */
+  listed?(owner: Owner, signal: AbortSignal): Promise<readonly Instance[]>;
+  /** Keys and values. Absent: this backend has none. */
+  readonly kv?: Kv;
+  /**
+   * Prepares to contend for a lock; asks the backend nothing before the first `renew`. `contender` is unique
+   * among those that want the lock, and what `Tenure.holder` shows. `ttl` in seconds, above 0. Absent: no locks.
+   */
+  lock?(name: string, contender: string, ttl: number): Lock;
   /**
    * Closes connections and ends observations. Revokes nothing: leases run out by themselves, so that the
    * next process can take them over (call `release` before to give one up).

@@ -30,6 +30,7 @@ export interface Address {
   readonly token?: (() => Promise<string | undefined>) | undefined;
   readonly dc?: string | undefined;
   readonly stale: boolean;
+  readonly cached: boolean;
   /** Of Consul Enterprise. */
   readonly namespace?: string | undefined;
   readonly partition?: string | undefined;
@@ -93,6 +94,7 @@ export function consulAddress(url: BackendUrl, { env }: BackendOptions): Address
     token: tokenFile === undefined ? async () => env.CONSUL_HTTP_TOKEN || undefined : watchedToken(tokenFile),
     dc: query.get("dc"),
     stale: query.has("stale"),
+    cached: query.has("cached"),
     namespace: query.get("namespace") ?? (env.CONSUL_NAMESPACE || undefined),
     partition: query.get("partition") ?? (env.CONSUL_PARTITION || undefined),
   };

@@ -43,8 +43,14 @@ export interface ServiceAnswer {
  * The answer of `/v1/health/service/<name>`. An instance whose record did not change is the same object as in
  * `previous`, and `previous` itself comes back when none did. Throws RECORD when the answer is no list.
  */
-export function readService(name: string, body: unknown, previous?: ServiceAnswer): ServiceAnswer {
+export function readService(
+  name: string,
+  body: unknown,
+  previous?: ServiceAnswer,
+  isDoubtful = false,
+): ServiceAnswer {
   const invalid = new Map<string, string>();
+  if (isDoubtful) invalid.set(name, `service ${name}: ${doubt}`);
   const byText = new Map<string, Instance>();
   const entries = readEntries(name, body);
   const count = new Map<string, number>();
@@ -70,6 +76,10 @@ export function readService(name: string, body: unknown, previous?: ServiceAnswe
   if (previous && sameKeys(previous.byText, byText) && sameKeys(previous.invalid, invalid)) return previous;
   return { instances: [...byText.values()].sort((a, b) => compare(a.id, b.id)), invalid, byText };
 }
+
+const doubt =
+  "nothing is there, or the token may not read it: this Consul does not tell; see that the token has " +
+  "service_prefix and node_prefix with read";
 
 const sameKeys = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>) =>
   a.size === b.size && [...b.keys()].every((key) => a.has(key));
@@ -200,9 +210,16 @@ function recordText(
     role: meta["portolan-role"],
     claim: parsed(service, "portolan-claim"),
     node: meta["portolan-node"],
-    container: parsed(service, "portolan-container"),
+    container: containerOf(service),
     owner,
   });
+}
+
+/** The image has a value of its own where both together are too long. */
+function containerOf(service: Service): unknown {
+  const image = service.meta["portolan-image"];
+  const container = parsed(service, "portolan-container");
+  return image === undefined || !isObject(container) ? container : { ...container, image };
 }
 
 function parsed(service: Service, key: string): unknown {

@@ -1,15 +1,29 @@
 import { EventEmitter, setMaxListeners } from "node:events";
-import http, { type ClientRequest, type IncomingMessage } from "node:http";
+import http, { type ClientRequest } from "node:http";
 import https from "node:https";
 import Consul from "consul";
 import { after } from "../clock.ts";
-import { coded, PortolanError } from "../errors.ts";
+import { PortolanError } from "../errors.ts";
 import type { Address, Tls } from "./consul-address.ts";
+import { codedFailure, isKnown, otherwise, type Response, unlessUnknownService } from "./consul-failure.ts";
+import { aclRule, needs } from "./consul-rights.ts";
 
-/** How long Consul may hold a blocking query, and how much longer than due any answer may take; in ms. */
+/** How patient the backend is; in ms. */
 export interface Timing {
+  /** How long Consul may hold a blocking query. */
   readonly wait: number;
+  /** How much longer than due any answer may take. */
   readonly patience: number;
+  /** How long a Consul that came back without what it had is given to be filled again (15 s). */
+  readonly grace?: number;
+}
+
+/** What a token may do, as `/v1/internal/acl/authorize` takes it. */
+export interface Right {
+  readonly Resource: "service" | "node" | "key";
+  readonly Access: "read";
+  /** The name; empty: all of them. */
+  readonly Segment: string;
 }
 
 /** What is asked of a blocking query: nothing newer than `index` is waited for when that is 0. */
@@ -23,6 +37,8 @@ export interface Question {
 export interface Answer {
   readonly index: number;
   readonly body: unknown;
+  /** True: it is empty, and nobody can tell whether only for this token. */
+  readonly isDoubtful?: boolean;
 }
 
 /**
@@ -33,13 +49,17 @@ export interface Answer {
 export interface ConsulApi {
   /** `/v1/health/service/<service>` */
   health(service: string, question: Question, signal: AbortSignal): Promise<Answer>;
-  /** `/v1/catalog/services` */
+  /** The index alone with which `health` would answer now. */
+  healthIndex(service: string, signal: AbortSignal): Promise<number>;
+  /** `/v1/catalog/services`, which wakes for every change of any service. */
   names(question: Question, signal: AbortSignal): Promise<Answer>;
+  /** Wakes for every change of any check, and answers none of them. */
+  anyCheck(question: Question, signal: AbortSignal): Promise<Answer>;
   agentSelf(signal: AbortSignal): Promise<unknown>;
   /** The local agent's services by id: all of them, or those with this meta, and perhaps others. */
   agentServices(meta: readonly [key: string, value: string] | "all", signal: AbortSignal): Promise<unknown>;
-  /** The local agent's checks whose id begins with `prefix`, a word, by id. */
-  agentChecks(prefix: string, signal: AbortSignal): Promise<unknown>;
+  /** The local agent's checks that are ours or Consul's maintenance mode, and perhaps others, by id. */
+  agentChecks(signal: AbortSignal): Promise<unknown>;
   /** A service of the local agent with its checks. */
   agentHealth(id: string, signal: AbortSignal): Promise<unknown>;
   /** Creates or replaces a service. `replaceChecks` also deletes its checks that `body` does not list. */
@@ -59,8 +79,8 @@ export interface ConsulApi {
   deregisterCheck(id: string, signal: AbortSignal): Promise<void>;
   /** `/v1/kv/<prefix>?recurse`: the keys that begin with the prefix, values decoded. */
   tree(prefix: string, question: Question, signal: AbortSignal): Promise<Answer>;
-  /** Whether the token may read the keys that begin with the prefix; true where Consul does not tell. */
-  mayReadTree(prefix: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether the token has all the rights; undefined where Consul does not tell. */
+  may(rights: readonly Right[], signal: AbortSignal): Promise<boolean | undefined>;
   /** Creates a session without checks and lock delay, at whose end its keys are deleted. `ttl` in seconds. */
   beginSession(name: string, ttl: number, signal: AbortSignal): Promise<unknown>;
   /** Beats once. False when there is no such session any more. */
@@ -80,7 +100,16 @@ interface Requests {
   _post(request: object): Promise<Response>;
   _ext(event: "onRequest", step: (request: { transport: Transport }, next: () => void) => void): void;
 }
-type Response = IncomingMessage & { readonly body?: unknown };
+/** A read that has an index. */
+interface Read {
+  readonly path: string;
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Whether agents can keep it in their cache. */
+  readonly isCacheable?: boolean;
+}
+const now: Question = { index: 0, consistent: false };
+
 interface Transport {
   request(options: http.RequestOptions): ClientRequest;
 }
@@ -128,8 +157,16 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     next();
   });
 
-  /** Runs one call of the package, which its `ctx` can cancel, under a deadline and the caller's signal. */
-  const call = <T>(signal: AbortSignal, run: (ctx: EventEmitter) => Promise<T>, held = 0): Promise<T> => {
+  /**
+   * Runs one call of the package, which its `ctx` can cancel, under a deadline and the caller's signal. `needed` are
+   * the rights that it takes, where Consul does not name what is missing.
+   */
+  const call = <T>(
+    signal: AbortSignal,
+    run: (ctx: EventEmitter) => Promise<T>,
+    held = 0,
+    needed?: string,
+  ): Promise<T> => {
     if (closed || signal.aborted) return Promise.reject(new PortolanError("ABORTED", "cancelled"));
     const within = held + timing.patience;
     const ctx = Object.assign(new EventEmitter(), { canceled: false });
@@ -153,7 +190,7 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     return begin()
       .catch((cause: unknown) => {
         if (closed || signal.aborted) throw new PortolanError("ABORTED", "cancelled", { cause });
-        if (!late) throw codedFailure(address, cause);
+        if (!late) throw codedFailure(address, cause, needed);
         const message = `${title}: no answer within ${within / 1000} s`;
         throw new PortolanError("BACKEND_UNREACHABLE", message, { cause });
       })
@@ -164,19 +201,31 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
       });
   };
 
-  /** Runs a read that Consul may hold until something changes. */
-  const blocking = async (
-    question: Question,
-    signal: AbortSignal,
-    read: (how: object) => Promise<unknown>,
-  ): Promise<Answer> => {
+  /** Runs a read that Consul may hold until something changes. The body is undefined for what is not there. */
+  const blocking = async (read: Read, question: Question, signal: AbortSignal): Promise<Answer> => {
     const { index, consistent } = question;
-    const { dc, stale } = address;
-    const how = { consistent, stale, dc, ...(index > 0 && { index, wait: `${timing.wait}ms` }) };
+    const { dc, stale, cached } = address;
     // Consul adds up to a sixteenth to the wait, so that not all queries end at once.
     const held = index > 0 ? (timing.wait * 17) / 16 : 0;
-    const ask = (ctx: EventEmitter) => read({ ...how, ctx: Object.assign(ctx, { includeResponse: true }) });
-    const [{ headers }, body] = (await call(signal, ask, held)) as [Response, unknown];
+    const ask = (how: Readonly<Record<string, string>>) =>
+      call(
+        signal,
+        (ctx) => {
+          const waits = index > 0 && { index: String(index), wait: `${timing.wait}ms` };
+          const query = { ...read.query, ...how, ...(dc !== undefined && { dc }), ...waits };
+          return requests._get({ ...read, query, ctx }).catch(otherwise([404]));
+        },
+        held,
+      );
+    const lenient = {
+      ...(stale && { stale: "" }),
+      ...(cached && read.isCacheable === true && { cached: "" }),
+    };
+    let answer = await ask(consistent ? { consistent: "" } : lenient);
+    // What is too old, or of an age that nobody knows, is asked of the leader.
+    if (!consistent && isTooOld(answer)) answer = await ask({});
+    const { headers } = answer;
+    const body = answer.statusCode === 404 ? undefined : answer.body;
     const answered = Number(headers["x-consul-index"]);
     if (!Number.isInteger(answered)) {
       throw new PortolanError(
@@ -191,10 +240,19 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     return { index: answered, body };
   };
 
+  const healthOf = (service: string, query = {}): Read => {
+    return { path: "/health/service/{service}", params: { service }, query, isCacheable: true };
+  };
+
   return {
-    health: (service, question, signal) =>
-      blocking(question, signal, (how) => client.health.service({ service, ...how })),
-    names: (question, signal) => blocking(question, signal, (how) => client.catalog.service.list({ ...how })),
+    health: (service, question, signal) => blocking(healthOf(service), question, signal),
+    async healthIndex(service, signal) {
+      const { isCacheable: _, ...read } = healthOf(service, { filter: 'Service.ID == "-"' });
+      return (await blocking(read, now, signal)).index;
+    },
+    names: (question, signal) => blocking({ path: "/catalog/services", isCacheable: true }, question, signal),
+    anyCheck: (question, signal) =>
+      blocking({ path: "/health/state/any", query: { filter: 'CheckID == "-"' } }, question, signal),
     agentSelf: (signal) => call(signal, (ctx) => client.agent.self({ ctx } as object)),
     agentServices(meta, signal) {
       // Consul's filters know no escapes: what cannot be said in one is left to the caller.
@@ -202,8 +260,8 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
         meta === "all" || /["\\]/.test(meta[1]) ? {} : { filter: `Meta["${meta[0]}"] == "${meta[1]}"` };
       return call(signal, (ctx) => client.agent.service.list({ ...filter, ctx } as object));
     },
-    agentChecks(prefix, signal) {
-      const filter = `CheckID matches "^${prefix}"`;
+    agentChecks(signal) {
+      const filter = 'CheckID matches "^(portolan-|_service_maintenance:)"';
       return call(signal, (ctx) => client.agent.check.list({ filter, ctx } as object));
     },
     // The package has no call for this one.
@@ -220,7 +278,11 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
         const query = replaceChecks ? { "replace-existing-checks": "true" } : {};
         await requests._put({ path: "/agent/service/register", query, body, type: "json", ctx });
       }),
-    deregister: (id, signal) => call(signal, (ctx) => client.agent.service.deregister({ id, ...{ ctx } })),
+    deregister: (id, signal) =>
+      call(signal, async (ctx) => {
+        const gone = client.agent.service.deregister({ id, ...{ ctx } });
+        await gone.catch(unlessUnknownService);
+      }),
     pass: (id, signal) => call(signal, (ctx) => isKnown(client.agent.check.pass({ id, ...{ ctx } }))),
     // The package has no call for this one.
     update: (id, status, output, signal) =>
@@ -232,20 +294,24 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
       }),
     deregisterCheck: (id, signal) =>
       call(signal, async (ctx) => void (await isKnown(client.agent.check.deregister({ id, ...{ ctx } })))),
-    tree: (prefix, question, signal) =>
-      blocking(question, signal, (how) => client.kv.get({ key: prefix, recurse: true, ...how })),
-    mayReadTree: (prefix, signal) =>
+    async tree(prefix, question, signal) {
+      const read = { path: "/kv/{prefix}", params: { prefix }, query: { recurse: "" } };
+      const { index, body } = await blocking(read, question, signal);
+      return { index, body: Array.isArray(body) ? body.map(decoded) : body };
+    },
+    may: (rights, signal) =>
       call(signal, async (ctx) => {
-        const body = [{ Resource: "key", Access: "read", Segment: prefix }];
-        const request = { path: "/internal/acl/authorize", body, type: "json", ctx };
-        // 401: there are no ACLs. 404 and 405: an older or newer Consul.
+        const request = { path: "/internal/acl/authorize", body: rights, type: "json", ctx };
+        // 401: there are no ACLs. 404 and 405: this Consul is not asked so.
         const answer = await requests._post(request).catch(otherwise([401, 404, 405]));
-        const [verdict] = Array.isArray(answer.body) ? answer.body : [];
-        return (verdict as { readonly Allow?: unknown } | undefined)?.Allow !== false;
+        if (answer.statusCode === 401) return true;
+        if (!Array.isArray(answer.body)) return undefined;
+        return answer.body.every((verdict: { readonly Allow?: unknown }) => verdict.Allow === true);
       }),
     async beginSession(name, ttl, signal) {
       const terms = { ttl: `${ttl}s`, behavior: "delete", lockdelay: "0s", checks: [] };
-      return call(signal, (ctx) => client.session.create({ name, ...terms, ...{ ctx } } as object));
+      const create = (ctx: EventEmitter) => client.session.create({ name, ...terms, ...{ ctx } } as object);
+      return call(signal, create, 0, needs(aclRule("session_prefix", "", "write")));
     },
     renewSession: (id, signal) =>
       call(signal, async (ctx) => {
@@ -259,7 +325,17 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
       call(signal, async (ctx) => {
         const request = { path: "/txn", body: operations, type: "json", ctx };
         const answer = await requests._put(request).catch(otherwise([409]));
-        return answer.statusCode === 409 ? undefined : answer.body;
+        if (answer.statusCode !== 409) return answer.body;
+        // Among what did not hold Consul also counts what the token may not do.
+        const { Errors } = (answer.body ?? {}) as { readonly Errors?: unknown };
+        const refusal = JSON.stringify(Errors ?? []);
+        if (!/permission denied/i.test(refusal)) return undefined;
+        const rules = [...new Set(operations.map(keyOf))].map((key) => aclRule("key", key, "write"));
+        const needed = needs(...rules.slice(0, 3));
+        throw new PortolanError(
+          "BACKEND_DENIED",
+          `${title}: the token may not write these keys: ${refusal}: ${needed}`,
+        );
       }),
     close() {
       closed = true;
@@ -267,86 +343,6 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
       client.destroy();
     },
   };
-}
-
-/** What papi rejects with when the answer's status is not 2xx. */
-interface Refusal extends Error {
-  readonly response: Response;
-}
-
-/** A broken answer has a `response` too, but no `isResponse`. */
-function isRefusal(error: unknown): error is Refusal {
-  return error instanceof Error && "isResponse" in error && "response" in error;
-}
-
-/** Turns the refusals with one of the statuses into the answers that they are. */
-function otherwise(statuses: readonly number[]): (error: unknown) => Response {
-  return (error) => {
-    if (isRefusal(error) && statuses.includes(error.response.statusCode ?? 0)) return error.response;
-    throw error;
-  };
-}
-
-/** What Consul says; papi's message holds it only when it is short. */
-function said(refusal: Refusal): string {
-  const { body } = refusal.response;
-  const text = typeof body === "string" || Buffer.isBuffer(body) ? body.toString().trim() : "";
-  return text === "" ? refusal.message : text.slice(0, 300);
-}
-
-/** False when the agent does not know the check. */
-function isKnown(call: Promise<unknown>): Promise<boolean> {
-  return call.then(
-    () => true,
-    (error: unknown) => {
-      if (isUnknownCheck(error)) return false;
-      throw error;
-    },
-  );
-}
-
-/** Consul up to 1.10 answers 500 for a check that it does not know, later ones 404. */
-function isUnknownCheck(error: unknown): boolean {
-  if (!isRefusal(error)) return false;
-  const status = error.response.statusCode;
-  return status === 404 || (status === 500 && /associated TTL|unknown check/i.test(said(error)));
-}
-
-function codedFailure({ title, tls }: Address, error: unknown): PortolanError {
-  if (!isRefusal(error)) {
-    const distrust = tls && distrustOf(error, tls);
-    if (distrust === undefined) return coded("BACKEND_UNREACHABLE", error, `${title}: `);
-    return new PortolanError("BACKEND_UNREACHABLE", `${title}: ${distrust}`, { cause: error });
-  }
-  const status = error.response.statusCode ?? 0;
-  const message = `${title}: ${said(error)} (${status})`;
-  if (status === 401 || status === 403) return new PortolanError("BACKEND_DENIED", message, { cause: error });
-  const ours = status < 500 && status !== 408 && status !== 429;
-  return new PortolanError(ours ? "FAILED" : "BACKEND_UNREACHABLE", message, { cause: error });
-}
-
-/** Why one end does not trust the other, and what to do; undefined for any other failure. */
-function distrustOf(error: unknown, { trusted, cert }: Tls): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const code = "code" in error ? String(error.code) : "";
-  if (/SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_(SIGNATURE|UNTRUSTED)/.test(code)) {
-    const wayOut = "give the right CA with ?ca= or CONSUL_CACERT";
-    return `Consul's certificate is not signed by ${trusted} (${error.message}); ${wayOut}`;
-  }
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `${error.message}; name the host as the certificate does, or set CONSUL_TLS_SERVER_NAME`;
-  }
-  if (/wrong version number|packet length too long/.test(error.message)) {
-    return "no TLS is spoken there; write consul://, or the port of ports.https";
-  }
-  // Consul closes without a word, or with an alert, when it wants another certificate or any.
-  if (/ALERT|ECONNRESET|EPROTO/.test(code)) {
-    const wayOut = "give one with ?cert= and ?key=, or CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY";
-    return cert === undefined
-      ? `${error.message}; Consul may want a client certificate: ${wayOut}`
-      : `${error.message}; Consul may not trust the client certificate`;
-  }
-  return undefined;
 }
 
 function tlsOptions({ ca, cert, key, verify, serverName }: Tls): https.AgentOptions {
@@ -357,6 +353,27 @@ function tlsOptions({ ca, cert, key, verify, serverName }: Tls): https.AgentOpti
     rejectUnauthorized: verify,
     ...(serverName !== undefined && { servername: serverName }),
   };
+}
+
+/** Seconds by which an answer may be behind the leader. */
+const oldest = 10;
+
+/** Of a stale or cached answer: a server without a leader, or an agent without a server, may be far behind. */
+function isTooOld({ headers }: Response): boolean {
+  const behind = Number(headers["x-consul-lastcontact"] ?? 0) / 1000;
+  return headers["x-consul-knownleader"] === "false" || Math.max(behind, Number(headers.age ?? 0)) > oldest;
+}
+
+/** The key of an operation in a transaction. */
+function keyOf(operation: unknown): string {
+  const { KV } = operation as { readonly KV?: { readonly Key?: unknown } };
+  return String(KV?.Key ?? "");
+}
+
+/** A key as Consul answers it, with its value decoded. */
+function decoded(entry: { readonly Value?: unknown }): object {
+  const { Value } = entry;
+  return typeof Value === "string" ? { ...entry, Value: Buffer.from(Value, "base64").toString() } : entry;
 }
 
 function isEmpty(body: unknown): boolean {

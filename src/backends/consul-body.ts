@@ -103,12 +103,47 @@ export function instanceBody(instance: Instance, { alias, ordered, maintenance }
   return { body, leftOut };
 }
 
+/** Bytes of a value of Consul's meta. */
+const longest = 512;
+
+/**
+ * The container in one value, or where that would be too long with its image in another: names of images with a
+ * registry, a tag and a digest are long. What is longer still is cut; the id always stays whole, since it says
+ * whose record it is.
+ */
+function containerMeta({
+  container,
+}: Instance): Pick<Registration, "leftOut"> & { meta: Record<string, string> } {
+  if (!container) return { meta: {}, leftOut: [] };
+  const whole = JSON.stringify(container);
+  if (Buffer.byteLength(whole) <= longest) return { meta: { "portolan-container": whole }, leftOut: [] };
+  const { id } = container;
+  const textOf = (name: string) => JSON.stringify({ id, name });
+  const name = cut(container.name, (name) => Buffer.byteLength(textOf(name)) <= longest);
+  const image = cut(container.image, (image) => Buffer.byteLength(image) <= longest);
+  return {
+    meta: { "portolan-container": textOf(name), "portolan-image": image },
+    leftOut: [
+      ...(name === container.name ? [] : ["container.name: cut to what Consul takes"]),
+      ...(image === container.image ? [] : ["container.image: cut to the 512 bytes that Consul takes"]),
+    ],
+  };
+}
+
+/** As much of the beginning of the text as fits. */
+function cut(text: string, fits: (part: string) => boolean): string {
+  let part = text;
+  while (!fits(part) && part !== "") part = part.slice(0, -1);
+  return part;
+}
+
 /**
  * The meta that Consul takes: 64 pairs, keys of `[A-Za-z0-9_-]` up to 128 long, values up to 512 bytes. It
  * would refuse the whole service for one pair more, so what does not fit is left out and named.
  */
 function metaOf(instance: Instance): { meta: Record<string, string>; leftOut: string[] } {
-  const { container, claim, role, protocol, owner } = instance;
+  const { claim, role, protocol, owner } = instance;
+  const container = containerMeta(instance);
   const own: Record<string, string> = {
     "portolan-node": instance.node,
     ...(owner !== undefined && { "portolan-owner": owner }),
@@ -116,13 +151,13 @@ function metaOf(instance: Instance): { meta: Record<string, string>; leftOut: st
     ...(protocol !== "tcp" && { "portolan-protocol": protocol }),
     ...(instance.weight === 0 && { "portolan-weight": "0" }),
     ...(role !== undefined && { "portolan-role": role }),
-    ...(container && { "portolan-container": JSON.stringify(container) }),
+    ...container.meta,
     ...(claim && { "portolan-claim": JSON.stringify(claim) }),
   };
   const meta: Record<string, string> = {};
-  const leftOut: string[] = [];
+  const leftOut: string[] = [...container.leftOut];
   for (const [key, value] of Object.entries(own)) {
-    if (Buffer.byteLength(value) <= 512) meta[key] = value;
+    if (Buffer.byteLength(value) <= longest) meta[key] = value;
     else leftOut.push(`${key.slice("portolan-".length)}: longer than the 512 bytes that Consul takes`);
   }
   for (const [key, value] of Object.entries(instance.meta)) {
@@ -137,7 +172,7 @@ function refusal(key: string, value: string): string | undefined {
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(key)) return "Consul takes keys of A-Z a-z 0-9 _ -, at most 128 long";
   if (key.startsWith("consul-")) return "Consul keeps keys that begin with consul- for itself";
   if (key.startsWith("portolan-")) return "keys that begin with portolan- are Portolan's own";
-  return Buffer.byteLength(value) > 512 ? "longer than the 512 bytes that Consul takes" : undefined;
+  return Buffer.byteLength(value) > longest ? "longer than the 512 bytes that Consul takes" : undefined;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { isSecretCheck } from "../instance.ts";
+
 /** The keys that shape checks, `method` for both HTTP and HTTPS. */
 export const modifiers = [
   "interval",
@@ -19,10 +21,10 @@ type Modifier = (typeof modifiers)[number];
 /** Whether the key shapes checks. */
 export const isModifier = (word: string): word is Modifier => modifiers.some((modifier) => modifier === word);
 
-/** What is said of a key that is left out. Values of headers and bodies may be secrets. */
+/** What is said of a key that is left out, without what may be a secret. */
 export function say(key: string, value: string, why: string): string {
-  const shown = /header|body/.test(key) ? "" : `=${value.length > 100 ? `${value.slice(0, 100)}…` : value}`;
-  return `CHECK_${key.toUpperCase()}${shown}: ${why}`;
+  const shown = value.length > 100 ? `${value.slice(0, 100)}…` : value;
+  return `CHECK_${key.toUpperCase()}${isSecretCheck(key, value) ? "" : `=${shown}`}: ${why}`;
 }
 
 /** What shapes the checks of one group. */
@@ -126,13 +128,14 @@ function headerOf(value: string): Readonly<Record<string, readonly string[]>> | 
       pairs.push([line.slice(0, Math.max(0, colon)).trim(), [line.slice(colon + 1).trim()]]);
     }
   }
-  const header: Record<string, string[]> = {};
+  // No object while it grows: `constructor` and the like are names of headers too.
+  const header = new Map<string, readonly string[]>();
   for (const [name, contents] of pairs) {
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return undefined;
     for (const content of contents) {
       if (typeof content !== "string" || /[\r\n\0]/.test(content)) return undefined;
-      header[name] = [...(header[name] ?? []), content];
+      header.set(name, [...(header.get(name) ?? []), content]);
     }
   }
-  return header;
+  return Object.fromEntries(header);
 }

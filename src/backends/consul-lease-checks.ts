@@ -3,7 +3,7 @@ import type { Instance } from "../instance.ts";
 import { type Check, type Entry, readAgentChecks } from "./consul-answer.ts";
 import type { ConsulApi } from "./consul-api.ts";
 import { type Beats, createBeats } from "./consul-beats.ts";
-import { aliasCheck, maintenanceCheck } from "./consul-body.ts";
+import { aliasCheck, maintenanceCheck, stateInNotes } from "./consul-body.ts";
 import { checkPrefix, type Order, type OrderedCheck, orderedChecks } from "./consul-checks.ts";
 import { type Ordered, orderInNotes, orderNotes } from "./consul-order.ts";
 
@@ -24,7 +24,10 @@ export interface LeaseChecks {
   removeOld(instance: Instance, found: Entry, isOurs: boolean, signal: AbortSignal): Promise<void>;
   /** Beats the TTL checks that are due. */
   beat(signal: AbortSignal): Promise<void>;
-  /** The records with their checks as they were ordered, and with none like it where the agent lost some. */
+  /**
+   * The records with their checks as they were ordered, and as none that is whole where the agent lost some, or
+   * where the maintenance mode is not what the state says: somebody lifted ours.
+   */
   complete(records: readonly Instance[], signal: AbortSignal): Promise<readonly Instance[]>;
   /** The record is about to be removed. */
   drop(id: string): void;
@@ -47,6 +50,9 @@ const agentRefuses =
 
 /** An order that nobody gives: a record that has it equals no wish, and is written again. */
 const incomplete: Ordered = { incomplete: "true" };
+
+/** Whether the agent has what a record that `complete` returned says. */
+export const isWhole = ({ checks }: Instance): boolean => checks !== incomplete;
 
 /** The checks of a lease of `ttl` seconds; asks nothing by itself. */
 export function createLeaseChecks(api: ConsulApi, ttl: number, allowScripts: boolean): LeaseChecks {
@@ -123,14 +129,22 @@ export function createLeaseChecks(api: ConsulApi, ttl: number, allowScripts: boo
       const ids = new Set(records.map(({ id }) => id));
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
       beats.only(ids);
-      const isPlain = ({ id }: Instance) => Object.keys(known.get(id)?.order ?? { unknown: "" }).length === 0;
+      const isPlain = ({ id, state }: Instance) =>
+        state === "ready" && Object.keys(known.get(id)?.order ?? { unknown: "" }).length === 0;
       if (records.every(isPlain)) return records;
       const byService = new Map<string, Check[]>();
-      for (const check of readAgentChecks(await api.agentChecks("portolan-", signal))) {
+      const maintained = new Map<string, Check>();
+      for (const check of readAgentChecks(await api.agentChecks(signal))) {
+        if (check.id === maintenanceCheck(check.service)) maintained.set(check.service, check);
         // Consul before 1.5 knows no filters.
         if (!check.id.startsWith(checkPrefix) && check.id !== aliasCheck(check.service)) continue;
         byService.set(check.service, [...(byService.get(check.service) ?? []), check]);
       }
+      /** A ready one may be under an operator's maintenance, and any other under his instead of ours. */
+      const isMaintained = ({ id, state }: Instance) => {
+        const notes = maintained.get(id)?.notes;
+        return state === "ready" ? stateInNotes(notes ?? "") === undefined : notes !== undefined;
+      };
       return records.map((record) => {
         const found = byService.get(record.id) ?? [];
         const noted = found.map(({ notes }) => orderInNotes(notes)).find((order) => order !== undefined);
@@ -139,8 +153,8 @@ export function createLeaseChecks(api: ConsulApi, ttl: number, allowScripts: boo
         const instance = Object.keys(order).length > 0 ? { ...record, checks: order } : record;
         const offer = orderOf(instance);
         const wanted = idsOf(instance, offer);
-        const isWhole = wanted.size === found.length && found.every(({ id }) => wanted.has(id));
-        if (!isWhole) return { ...record, checks: incomplete };
+        const hasAll = wanted.size === found.length && found.every(({ id }) => wanted.has(id));
+        if (!hasAll || !isMaintained(record)) return { ...record, checks: incomplete };
         keepBeats(instance, offer);
         if (!known.has(record.id)) known.set(record.id, { order, ids: wanted });
         return instance;

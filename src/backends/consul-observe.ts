@@ -3,8 +3,11 @@ import { createCell, type Problem, type Source } from "../source.ts";
 import type { Interest, Observation, Snapshot } from "./backend.ts";
 import { readNames, readService, type ServiceAnswer } from "./consul-answer.ts";
 import type { ConsulApi } from "./consul-api.ts";
+import { createBelief } from "./consul-belief.ts";
 import { isAddressable } from "./consul-body.ts";
-import { type Waiting, watchQuery } from "./consul-query.ts";
+import { createHealthQueries } from "./consul-health.ts";
+import { watchQuery } from "./consul-query.ts";
+import { createRetries } from "./consul-retries.ts";
 import { inOrder, shareSnapshot } from "./records.ts";
 
 /** Sources that exist while somebody uses them: one per key, shared by all users. */
@@ -38,28 +41,43 @@ function createShared<T>(open: (key: string) => Source<T>): Shared<T> {
   };
 }
 
-/** Observes one Consul with one blocking query per service, however many observe it. */
+/** Observes the services of one Consul that somebody reads, each once, however many observe it. */
 export interface Observer {
   observe(interest: Interest): Observation;
   /** Ends every observation. */
   close(): void;
 }
 
-/** An observer that asks nothing before something is observed. */
-export function createObserver(api: ConsulApi): Observer {
-  const waiting: Waiting = new Set();
-  const services = createShared((name) =>
-    isAddressable(name)
-      ? watchQuery<ServiceAnswer>(
-          (question, signal) => api.health(name, question, signal),
-          (body, previous) => readService(name, body, previous),
-          waiting,
-        )
-      : unaddressable(name),
-  );
-  const names = createShared(() =>
-    watchQuery<readonly string[]>((question, signal) => api.names(question, signal), readNames, waiting),
-  );
+/** An observer that asks nothing before something is observed. `grace`: see `watchQuery`. */
+export function createObserver(api: ConsulApi, grace?: number): Observer {
+  const retries = createRetries();
+  const queries = createHealthQueries(api);
+  const services = createShared((name) => {
+    if (!isAddressable(name)) return unaddressable(name);
+    return watchQuery<ServiceAnswer>(
+      {
+        ask: createBelief(api, name, (question, signal) => queries.ask(name, question, signal)),
+        read: ({ body, isDoubtful }, previous) => readService(name, body, previous, isDoubtful),
+        isLess: isServiceLess,
+      },
+      retries,
+      grace,
+    );
+  });
+  const names = createShared(() => {
+    return watchQuery<readonly string[]>(
+      {
+        ask: createBelief(api, "", api.names),
+        read: ({ body }, previous) => readNames(body, previous),
+        isLess: (now, before) => {
+          const there = new Set(now);
+          return before.some((name) => !there.has(name));
+        },
+      },
+      retries,
+      grace,
+    );
+  });
   return {
     observe: (interest) => observe(interest, services, names),
     close() {
@@ -67,6 +85,12 @@ export function createObserver(api: ConsulApi): Observer {
       names.close();
     },
   };
+}
+
+/** Whether an instance is missing that did not drain. */
+function isServiceLess(now: ServiceAnswer, before: ServiceAnswer): boolean {
+  const ids = new Set(now.instances.map(({ id }) => id));
+  return before.instances.some(({ id, state }) => state !== "draining" && !ids.has(id));
 }
 
 /** A source that is used, and how to stop using it. */
@@ -109,14 +133,21 @@ function observe(
     }
     const wanted = interest.services === "all" ? namesNow() : interest.services;
     for (const name of wanted ?? []) {
-      if (!followed.has(name)) followed.set(name, use(services, name, publish));
+      if (!followed.has(name)) followed.set(name, use(services, name, told));
     }
-    for (const [name, { leave }] of wanted ? followed : []) {
-      if (wanted?.has(name)) continue;
+    for (const [name, { source, leave }] of wanted ? followed : []) {
+      if (wanted?.has(name) || (named && isThere(source))) continue;
       followed.delete(name);
       leave();
     }
     publish();
+  };
+
+  /** A name that Consul lists no more is gone when its own answer says so: that one is checked against our rights. */
+  const told = () => (named ? follow() : publish());
+  const isThere = (source: Source<ServiceAnswer>) => {
+    const now = source.current();
+    return now.known && now.value.instances.length > 0;
   };
 
   const namesNow = (): ReadonlySet<string> | undefined => {
@@ -141,6 +172,8 @@ function observe(
       for (const [place, reason] of now.value.invalid) invalid.set(place, reason);
     }
     const all = known.size === followed.size;
+    // A part that will be there in a moment is waited for.
+    if (named && !all && problems.length === 0) return;
     const complete = all && namesNow() !== undefined;
     const [denied] = problems;
     if (known.size > 0 || complete || (all && !named)) {

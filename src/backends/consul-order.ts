@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { compare } from "../instance.ts";
+import { compare, isSecretCheck } from "../instance.ts";
 
 /** The checks of an instance as they were ordered. */
 export type Ordered = Readonly<Record<string, string>>;
@@ -28,6 +28,5 @@ export function orderInNotes(notes: string): Ordered | undefined {
 }
 
 function hidden(key: string, value: string): string {
-  const isSecret = /header|body|script/.test(key) || value.includes("@");
-  return isSecret ? `sha256:${createHash("sha256").update(value).digest("hex")}` : value;
+  return isSecretCheck(key, value) ? `sha256:${createHash("sha256").update(value).digest("hex")}` : value;
 }

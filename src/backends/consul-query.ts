@@ -1,35 +1,59 @@
-import { backoff, monotonic, pause } from "../clock.ts";
+import { after, backoff, monotonic, pause } from "../clock.ts";
 import { coded, PortolanError } from "../errors.ts";
 import { createCell, type Problem, type Source } from "../source.ts";
 import type { Answer, Question } from "./consul-api.ts";
+import type { Retries } from "./consul-retries.ts";
 
-/** Queries that wait to be retried, so that the first answer after an outage wakes all of them. */
-export type Waiting = Set<AbortController>;
+/** ms that a Consul which came back without what it had is given to be filled again. */
+const usualGrace = 15_000;
+
+/** One thing that is asked again and again. */
+export interface Query<T> {
+  ask(question: Question, signal: AbortSignal): Promise<Answer>;
+  /**
+   * What the answer says; `previous` when it says the same, which is then no change: Consul also wakes a query for
+   * changes elsewhere.
+   */
+  read(answer: Answer, previous: T | undefined): T;
+  /** Whether something is missing that nobody announced to go. */
+  isLess(value: T, previous: T): boolean;
+}
 
 /**
- * Keeps asking a blocking query and publishes what `read` makes of the answers. `read` returns `previous` when
- * its answer says the same, which is then no change: Consul also wakes a query for changes elsewhere.
+ * Keeps asking a blocking query and publishes what it reads in the answers.
  *
  * After a failure, and for `refresh`, the question is asked anew without an index: an agent that restarted
- * with an older index would else hold it until the wait is over. An answer older than one before is asked for
- * once more with `consistent`, and believed then: somebody started Consul with another state. Like any answer
- * after a failure it ends a problem, by which a reader knows that a drop may not be what the owners want.
+ * with an older index would else hold it until the wait is over. An answer that is older than one before, and says
+ * something else, is asked for once more, consistently: somebody started Consul with another state. What is
+ * missing then is given `grace` ms to be registered again, with the problem beside the value of before.
  */
 export function watchQuery<T>(
-  ask: (question: Question, signal: AbortSignal) => Promise<Answer>,
-  read: (body: unknown, previous: T | undefined) => T,
-  waiting: Waiting,
+  { ask, read, isLess }: Query<T>,
+  retries: Retries,
+  grace = usualGrace,
 ): Source<T> {
   const cell = createCell<T>();
   let turn = new AbortController();
   let index = 0;
   let ended = false;
   let refreshing = false;
+  /** Until when a Consul that came back without what it had may be filled again. */
+  let fillUntil = 0;
+  let cancelFill = () => {};
+
+  const refresh = () => {
+    index = 0;
+    refreshing = true;
+    turn.abort();
+  };
+  const unsure = (message: string) =>
+    cell.fail({ kind: "unreachable", error: new PortolanError("BACKEND_UNREACHABLE", message) });
 
   const loop = async () => {
     let newest = 0;
     let consistent = false;
     let failures = 0;
+    let failed: Problem["kind"] | undefined;
     let idle = 0;
     while (!ended) {
       turn = new AbortController();
@@ -37,22 +61,30 @@ export function watchQuery<T>(
       try {
         const answer = await ask({ index, consistent }, turn.signal);
         if (ended) return;
-        if (failures > 0) for (const other of waiting) other.abort();
+        if (failed) retries.through(failed);
+        failed = undefined;
         failures = 0;
-        if (answer.index < newest && !consistent) {
+        const before = cell.current();
+        const value = read(answer, before.known ? before.value : undefined);
+        const news = !before.known || before.value !== value;
+        if (answer.index < newest && news && !consistent) {
           index = 0;
           consistent = true;
-          cell.fail(
-            problemOf(new PortolanError("BACKEND_UNREACHABLE", "Consul's index went back; reading again")),
-          );
+          unsure("Consul's index went back; reading again");
           continue;
         }
+        if (answer.index < newest && news) fillUntil = monotonic() + grace;
         consistent = false;
         index = Math.max(1, answer.index);
         newest = index;
-        const before = cell.current();
-        const value = read(answer.body, before.known ? before.value : undefined);
-        const news = !before.known || before.value !== value;
+        cancelFill();
+        const left = fillUntil - monotonic();
+        if (left > 0 && before.known && isLess(value, before.value)) {
+          cancelFill = after(left, refresh);
+          unsure("Consul came back without what it had; waiting for it to be registered again");
+          continue;
+        }
+        fillUntil = 0;
         cell.set(value);
         idle = news || monotonic() - asked > 1000 ? 0 : idle + 1;
         // Woken again and again without news: let the changes elsewhere add up.
@@ -64,10 +96,9 @@ export function watchQuery<T>(
         if (!ended && refreshing) continue;
         // Nobody but close and refresh cancels; without refresh the whole backend was closed.
         if (ended || failure.code === "ABORTED") return;
-        cell.fail(problemOf(failure));
-        waiting.add(turn);
-        await pause(backoff(failures, 100), turn.signal);
-        waiting.delete(turn);
+        failed = failure.code === "BACKEND_DENIED" ? "denied" : "unreachable";
+        cell.fail({ kind: failed, error: failure });
+        await retries.wait(failed, failures, turn.signal);
         failures += 1;
       } finally {
         refreshing = false;
@@ -79,19 +110,11 @@ export function watchQuery<T>(
   return {
     current: cell.current,
     subscribe: cell.subscribe,
-    refresh() {
-      index = 0;
-      refreshing = true;
-      turn.abort();
-    },
+    refresh,
     async close() {
       ended = true;
+      cancelFill();
       turn.abort();
     },
   };
 }
-
-const problemOf = (error: PortolanError): Problem => ({
-  kind: error.code === "BACKEND_DENIED" ? "denied" : "unreachable",
-  error,
-});

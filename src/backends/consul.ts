@@ -1,9 +1,14 @@
 import { PortolanError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
 import { consulAddress } from "./consul-address.ts";
+import { readEntries } from "./consul-answer.ts";
 import { createConsulApi, type Timing } from "./consul-api.ts";
-import { createConsulLease } from "./consul-lease.ts";
+import { heartbeatName } from "./consul-body.ts";
+import { createConsulKv } from "./consul-kv.ts";
+import { claimOf, createConsulLease } from "./consul-lease.ts";
+import { createConsulLock } from "./consul-lock.ts";
 import { createObserver } from "./consul-observe.ts";
+import { createRetries } from "./consul-retries.ts";
 import type { BackendUrl } from "./url.ts";
 
 /** Half a minute bounds how long a connection that died silently goes unnoticed. */
@@ -12,7 +17,7 @@ const usual: Timing = { wait: 30_000, patience: 5_000 };
 /** Parameters of a backend URL that this backend follows. */
 const followed = [
   ...["token-file", "ca", "cert", "key"],
-  ...["namespace", "partition", "dc", "stale", "layout"],
+  ...["namespace", "partition", "dc", "stale", "cached", "layout"],
 ];
 
 /**
@@ -34,12 +39,25 @@ export async function openConsul(
   if (layout !== "portolan") throw bad(`there is no layout "${layout}" of Consul's services; leave it out`);
 
   const api = createConsulApi(consulAddress(url, options), timing);
-  const observer = createObserver(api);
+  const observer = createObserver(api, timing.grace);
+  const retries = createRetries();
   return {
     title,
     capabilities: { expiry: "check", checks: true },
     observe: observer.observe,
     lease: (owner, ttl, options) => createConsulLease(api, owner, ttl, options),
+    async living(nodes, signal) {
+      const claims = await Promise.all(
+        [...nodes].map(async (node) => {
+          const name = heartbeatName(node);
+          const { body } = await api.health(name, { index: 0, consistent: true }, signal);
+          return { node, lives: readEntries(name, body).some((entry) => claimOf(entry) !== "none") };
+        }),
+      );
+      return new Set(claims.filter(({ lives }) => lives).map(({ node }) => node));
+    },
+    kv: createConsulKv(api, retries),
+    lock: (name, contender, ttl) => createConsulLock(api, retries, { name, contender, ttl }),
     async close() {
       observer.close();
       api.close();

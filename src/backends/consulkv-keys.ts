@@ -1,4 +1,6 @@
+import { PortolanError } from "../errors.ts";
 import type { ConsulApi, Question } from "./consul-api.ts";
+import { aclRule, needs } from "./consul-rights.ts";
 
 /** A key as read. */
 export interface KvEntry {
@@ -35,6 +37,14 @@ export async function readKeys(
 ): Promise<readonly KvEntry[]> {
   const now: Question = { index: 0, consistent: true };
   return entriesOf((await api.tree(prefix, now, signal)).body);
+}
+
+/** Rejects with BACKEND_DENIED when nothing is seen below a prefix because the token may not see it. */
+export async function assertMayRead(api: ConsulApi, prefix: string, signal: AbortSignal): Promise<void> {
+  const right = { Resource: "key", Access: "read", Segment: prefix } as const;
+  if ((await api.may([right], signal)) !== false) return;
+  const message = `the token may not read Consul's keys below ${prefix}`;
+  throw new PortolanError("BACKEND_DENIED", `${message}: ${needs(aclRule("key_prefix", prefix, "read"))}`);
 }
 
 /** An operation on a key in a transaction. */

@@ -3,7 +3,7 @@ import { encodeSegment } from "../instance.ts";
 import { type Owner, ownerText } from "./backend.ts";
 import type { ConsulApi } from "./consul-api.ts";
 import { indexesOf, type KvEntry, operationsOfKey, putKey, readKeys, removeKey } from "./consulkv-keys.ts";
-import { type Claim, decodeClaim, encodeClaim, type Listing } from "./layouts/claim.ts";
+import { type Claim, decodeClaim, encodeClaim, type Listing, listingOver } from "./layouts/claim.ts";
 import { assertFree } from "./layouts/free.ts";
 import type { ListedLayout } from "./layouts/layout.ts";
 import type { ListedStore } from "./layouts/listed-store.ts";
@@ -14,6 +14,8 @@ type At = Pick<KvEntry, "index" | "session">;
 /** Seconds; Consul takes no shorter time to live of a session, and no longer one. */
 const shortest = 10;
 const longest = 86_400;
+/** How often a claim is tried that others may change at the same time. */
+const patience = 20;
 /** Consul takes 64 operations in a transaction; the node's own key needs some of them. */
 const batch = Math.floor(64 / operationsOfKey) - 1;
 
@@ -28,6 +30,7 @@ export function createConsulkvListed(
   layout: ListedLayout,
   owner: Owner,
   ttl: number,
+  inherits?: string,
 ): ListedStore<At> {
   const mine = ownerText(owner);
   const claimed = { owner: mine, run: owner.run };
@@ -46,6 +49,8 @@ export function createConsulkvListed(
   const outdated = new Set<string>();
   /** Every session of ours. */
   const begun = new Set<string>();
+  /** One with which a claim failed. What did not answer may have claimed all the same. */
+  let spare: string | undefined;
 
   const lost = () => new PortolanError("LEASE_LOST", `the session of node ${owner.node} is gone; renew it`);
   const drop = () => {
@@ -65,7 +70,7 @@ export function createConsulkvListed(
         "this registrator holds it below another prefix; one host writes below one prefix of a Consul";
       throw new PortolanError("NODE_TAKEN", `node ${owner.node}: ${why}`);
     }
-    assertFree({ place, living: session !== undefined, claim: found }, owner, held);
+    assertFree({ place, living: session !== undefined, claim: found }, owner, held, inherits);
     return found;
   };
 
@@ -83,23 +88,26 @@ export function createConsulkvListed(
   };
 
   const begin = async (signal: AbortSignal): Promise<string> => {
+    if (spare !== undefined && (await api.renewSession(spare, signal))) return spare;
     const session = sessionOf(await api.beginSession(`portolan:${owner.node}`, granted, signal));
     begun.add(session);
+    spare = session;
     return session;
   };
 
   const claim = async (listing: Listing, signal: AbortSignal): Promise<void> => {
-    for (;;) {
+    for (let attempt = 0; attempt < patience; attempt += 1) {
       const holder = await readNode(signal);
       const before = holder && checkFree(holder);
       const session = kept ? undefined : await begin(signal);
-      const list = before?.owner === mine ? { keys: [], records: before.records } : listing;
+      const list = listingOver(before, mine, inherits, listing);
       const answer = await api.transaction(
         putKey(place, encodeClaim(claimed, list), holder, session),
         signal,
       );
       if (answer !== undefined) {
-        if (holder?.session !== undefined) outdated.add(holder.session);
+        if (holder?.session !== undefined && holder.session !== session) outdated.add(holder.session);
+        spare = undefined;
         index = indexesOf(answer).get(place) ?? 0;
         current = { session };
         held = true;
@@ -107,8 +115,8 @@ export function createConsulkvListed(
         return;
       }
       // Somebody else changed the node's key meanwhile: look again whose it is.
-      if (session !== undefined) outdated.add(session);
     }
+    throw new PortolanError("BACKEND_UNREACHABLE", `${place} changes all the time; trying later`);
   };
 
   const settle = async (signal: AbortSignal) => {

@@ -1,26 +1,17 @@
-import type { Backend, BackendOptions } from "./backend.ts";
+import { encodeSegment } from "../instance.ts";
+import { type Backend, type BackendOptions, ownerText } from "./backend.ts";
 import { consulAddress } from "./consul-address.ts";
 import { createConsulApi, type Timing } from "./consul-api.ts";
+import { assertMayRead, readKeys } from "./consulkv-keys.ts";
 import { createConsulkvListed } from "./consulkv-listed.ts";
+import { consulkvPlace } from "./consulkv-place.ts";
 import { createConsulkvWatch } from "./consulkv-watch.ts";
-import { chooseLayout, type Layouts, type ListedLayout, refused } from "./layouts/layout.ts";
+import { listedBy } from "./layouts/claim.ts";
 import { createListedLease } from "./layouts/listed-lease.ts";
-import { registratorLayout } from "./layouts/registrator.ts";
 import type { BackendUrl } from "./url.ts";
 
 /** Half a minute bounds how long a connection that died silently goes unnoticed. */
 const usual: Timing = { wait: 30_000, patience: 5_000 };
-
-/** Consul's keys do not begin with a slash. */
-const layouts: Layouts<ListedLayout> = {
-  registrator(url) {
-    const prefix = url.path.slice(1);
-    if (prefix === "" || prefix === "portolan" || prefix.startsWith("portolan/")) {
-      throw refused(url, "a prefix of its own is needed, e.g. consulkv://127.0.0.1:8500/services");
-    }
-    return registratorLayout(prefix, "portolan");
-  },
-};
 
 /**
  * `consulkv://host:8500/prefix`: the keys `<prefix>/<service>/<id>` of Consul's KV store hold `ip:port`, and the
@@ -32,29 +23,27 @@ export async function openConsulkv(
   options: BackendOptions,
   timing: Timing = usual,
 ): Promise<Backend> {
-  const { agent, keys } = split(url);
-  const layout = chooseLayout(keys, layouts, "registrator");
+  const { agent, layout } = consulkvPlace(url);
   const api = createConsulApi(consulAddress(agent, options), timing);
-  const watch = createConsulkvWatch(api, layout);
+  const watch = createConsulkvWatch(api, layout, timing.grace);
   return {
     title: url.title,
     capabilities: { expiry: "session", checks: false },
     observe: watch.observe,
     lease: (owner, ttl, lease) =>
-      createListedLease(createConsulkvListed(api, layout, owner, ttl), layout, owner, lease),
+      createListedLease(createConsulkvListed(api, layout, owner, ttl, lease?.inherits), layout, owner, lease),
+    async living(nodes, signal) {
+      const place = `${layout.root}/nodes/`;
+      const keys = await readKeys(api, place, signal);
+      if (keys.length === 0) await assertMayRead(api, place, signal);
+      const claimed = new Set(keys.map(({ key }) => key));
+      return new Set([...nodes].filter((node) => claimed.has(`${place}${encodeSegment(node)}`)));
+    },
+    listed: async (owner, signal) =>
+      listedBy(ownerText(owner), await readKeys(api, `${layout.root}/nodes/`, signal)),
     async close() {
       watch.close();
       api.close();
     },
   };
-}
-
-/** The agent's URL, and the one whose path is the prefix of the keys. */
-function split(url: BackendUrl): { readonly agent: BackendUrl; readonly keys: BackendUrl } {
-  const scheme = url.scheme.replace("consulkv", "consul");
-  if (!scheme.endsWith("unix")) return { agent: { ...url, scheme, path: "" }, keys: url };
-  const [, socket, prefix] = /^(.*?):(\/.*)$/.exec(url.path) ?? [];
-  if (!socket || !prefix)
-    throw refused(url, `write the socket and the prefix: ${url.scheme}:///run/consul.sock:/services`);
-  return { agent: { ...url, scheme, path: socket }, keys: { ...url, path: prefix } };
 }

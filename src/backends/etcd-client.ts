@@ -17,6 +17,7 @@ import {
 } from "etcd3";
 import { after, monotonic } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
+import { rightsBelow, rightsOf } from "./etcd-rights.ts";
 import { below } from "./etcd-txn.ts";
 import { callLimit, limited } from "./limited.ts";
 
@@ -53,7 +54,7 @@ export interface EtcdAnswer {
  * rejects with a coded error: ABORTED, BACKEND_DENIED, BACKEND_UNREACHABLE, or LEASE_LOST for a gone lease.
  */
 export interface EtcdClient {
-  /** Everything below a prefix, and the revision at which it was so. Never answered by a stale member. */
+  /** Everything below a prefix, which ends in a slash, or a key alone, and the revision at which it was so. Never answered by a stale member. */
   list(
     prefix: string,
     signal: AbortSignal,
@@ -71,7 +72,7 @@ export interface EtcdClient {
   /** Ends a lease with all that hangs on it; one that is gone already is fine. */
   revoke(lease: string, signal: AbortSignal): Promise<void>;
   /**
-   * Calls `changed` with every change below the prefix from revision `from` on, in order, until the watch
+   * Calls `changed` with every change below the prefix, or of the key, from revision `from` on, in order, until the watch
    * breaks, which rejects, or the signal aborts, which rejects with the signal's reason. Changes of one
    * revision come in one call; a call without changes tells that there were none up to `revision`.
    */
@@ -151,7 +152,7 @@ export function createEtcdClient(
     },
     faultHandling: restingHosts(hosts.length),
   });
-  const fail = (error: unknown) => translate(title, error, trusted);
+  const fail = (error: unknown, needed?: () => string) => translate(title, error, trusted, needed);
 
   /** Whether a call that came to nothing may be tried once more: with another channel, token or password. */
   const mended = async (error: unknown): Promise<boolean> => {
@@ -164,7 +165,12 @@ export function createEtcdClient(
     return error instanceof EtcdAuthenticationFailedError && user !== undefined && (await user.refresh());
   };
 
-  const call = <T>(signal: AbortSignal, start: (options: CallOptions) => Promise<T>): Promise<T> =>
+  /** `needed`: the rights that this takes, for the error when they are refused. */
+  const call = <T>(
+    signal: AbortSignal,
+    start: (options: CallOptions) => Promise<T>,
+    needed?: () => string,
+  ): Promise<T> =>
     limited(
       signal,
       async (over) => {
@@ -184,18 +190,22 @@ export function createEtcdClient(
           }
         }
       },
-      fail,
+      (error) => fail(error, needed),
     );
 
   return {
     async list(prefix, signal) {
-      const answer = await call(signal, (options) => client.kv.range(below(prefix), options));
+      const range = (options: CallOptions) => client.kv.range(below(prefix), options);
+      const answer = await call(signal, range, () => rightsBelow(prefix));
       return { revision: BigInt(answer.header.revision), entries: answer.kvs.map(entryOf) };
     },
 
     txn: (compare, success, failure, signal) =>
-      call(signal, (options) =>
-        client.kv.txn({ compare: [...compare], success: [...success], failure: [...failure] }, options),
+      call(
+        signal,
+        (options) =>
+          client.kv.txn({ compare: [...compare], success: [...success], failure: [...failure] }, options),
+        () => rightsOf([...success, ...failure]),
       ),
 
     async grant(ttl, signal) {
@@ -223,7 +233,11 @@ export function createEtcdClient(
 
     async revoke(lease, signal) {
       try {
-        await call(signal, (options) => client.leaseClient.leaseRevoke({ ID: lease }, options));
+        await call(
+          signal,
+          (options) => client.leaseClient.leaseRevoke({ ID: lease }, options),
+          () => "readwrite of each key that hangs on the lease",
+        );
       } catch (error) {
         if (!(error instanceof PortolanError && error.code === "LEASE_LOST")) throw error;
       }
@@ -264,7 +278,7 @@ export function createEtcdClient(
         });
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        throw fail(error);
+        throw fail(error, () => rightsBelow(prefix));
       } finally {
         cancelLimit();
         signal.removeEventListener("abort", end);
@@ -360,7 +374,12 @@ function restingHosts(count: number): NonNullable<IOptions["faultHandling"]> {
   };
 }
 
-function translate(title: string, error: unknown, trusted: string | undefined): PortolanError {
+function translate(
+  title: string,
+  error: unknown,
+  trusted: string | undefined,
+  needed: (() => string) | undefined,
+): PortolanError {
   if (error instanceof PortolanError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const as = (code: PortolanError["code"], what = message) =>
@@ -375,6 +394,12 @@ function translate(title: string, error: unknown, trusted: string | undefined): 
     error instanceof GRPCUnauthenticatedError ||
     // The server has users and we sent none (an invalid argument), or it cancelled a watch.
     /user name is empty|permission denied|invalid auth token/i.test(message);
+  if (denied && needed !== undefined && /permission denied/i.test(message)) {
+    return as(
+      "BACKEND_DENIED",
+      `${message}: the user needs ${needed()}; \`portolan acl etcd\` prints the roles`,
+    );
+  }
   if (denied) return as("BACKEND_DENIED");
   return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
 }

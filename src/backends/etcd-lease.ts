@@ -1,10 +1,11 @@
+import type { IRequestOp } from "etcd3";
 import { decodeInstance, encodeInstance, type Instance, type InstanceRef } from "../instance.ts";
 import { type Lease, type LeaseOptions, type Owner, ownerText } from "./backend.ts";
 import type { EtcdAnswer, EtcdClient, EtcdEntry } from "./etcd-client.ts";
 import { createEtcdNode, entriesOf } from "./etcd-node.ts";
 import { op, when } from "./etcd-txn.ts";
 import type { RecordLayout } from "./layouts/layout.ts";
-import { assertOurs } from "./layouts/ownership.ts";
+import { assertOurs, fateOf } from "./layouts/ownership.ts";
 
 /** Records moved in one transaction. The server takes 128 operations, and counts a nested one twice. */
 const batch = 100;
@@ -18,20 +19,32 @@ export function createEtcdLease(
   layout: RecordLayout,
   owner: Owner,
   ttl: number,
-  { adopt = () => false }: LeaseOptions = {},
+  { adopt = () => false, inherits }: LeaseOptions = {},
 ): Lease {
   const mine = ownerText(owner);
   const { keyOf } = layout;
-  const node = createEtcdNode(client, layout, owner, ttl);
+  const node = createEtcdNode(client, layout, owner, ttl, inherits);
 
-  /** Hangs records on the lease, as long as they are what was read. False once the node is not ours. */
-  const move = async (records: readonly EtcdEntry[], lease: string, signal: AbortSignal) => {
-    for (let at = 0; at < records.length; at += batch) {
-      const moves = records
-        .slice(at, at + batch)
-        .map(({ key, revision }) => op.txn([when.unmodified(key, revision)], [op.move(key, lease)], []));
-      const moved = await client.txn(node.guard(lease), moves, [], signal);
-      if (!moved.succeeded) return false;
+  /** What has to be done about a record when the node is taken. */
+  const taking = (entry: EtcdEntry, lease: string): readonly IRequestOp[] => {
+    const { key, revision } = entry;
+    const record = readable(entry);
+    const fate = record && fateOf(record, owner, inherits);
+    if (!fate) return [];
+    const own = record.owner === mine;
+    const action = own ? op.move(key, lease) : op.put(key, encodeInstance({ ...record, owner: mine }), lease);
+    return [op.txn([when.unmodified(key, revision)], [fate === "ours" ? action : op.remove(key)], [])];
+  };
+
+  /**
+   * Hangs own and inherited records on the lease and removes what an engine before us left, as long as they are
+   * what was read. False once the node is not ours.
+   */
+  const take = async (records: readonly EtcdEntry[], lease: string, signal: AbortSignal) => {
+    const all = records.flatMap((entry) => taking(entry, lease));
+    for (let at = 0; at < all.length; at += batch) {
+      const taken = await client.txn(node.guard(lease), all.slice(at, at + batch), [], signal);
+      if (!taken.succeeded) return false;
     }
     return true;
   };
@@ -49,7 +62,10 @@ export function createEtcdLease(
     let attempt = ordinary;
     for (;;) {
       const answer = await client.txn(node.guard(lease), [attempt], [], signal);
-      if (!answer.succeeded) throw node.drop(lease);
+      if (!answer.succeeded) {
+        await node.assertHeld(lease, signal);
+        continue;
+      }
       const last = innermost(answer);
       if (last.succeeded) return;
       const [found] = entriesOf(last);
@@ -70,10 +86,7 @@ export function createEtcdLease(
       const renewal = await node.hold(
         signal,
         () => undefined,
-        ({ keys }, lease) => {
-          const records = keys.filter((entry) => readable(entry)?.owner === mine);
-          return move(records, lease, signal);
-        },
+        ({ keys }, lease) => take(keys, lease, signal),
       );
       await node.settle(signal);
       return renewal;

@@ -2,7 +2,7 @@ import { type Owner, ownerText } from "./backend.ts";
 import type { EtcdClient, EtcdEntry } from "./etcd-client.ts";
 import { createEtcdNode, entriesOf } from "./etcd-node.ts";
 import { op, when } from "./etcd-txn.ts";
-import { decodeClaim, encodeClaim } from "./layouts/claim.ts";
+import { decodeClaim, encodeClaim, listingOver } from "./layouts/claim.ts";
 import type { ListedLayout } from "./layouts/layout.ts";
 import type { ListedStore } from "./layouts/listed-store.ts";
 
@@ -15,8 +15,9 @@ export function createEtcdListed(
   layout: ListedLayout,
   owner: Owner,
   ttl: number,
+  inherits?: string,
 ): ListedStore<Revision> {
-  const node = createEtcdNode(client, layout, owner, ttl);
+  const node = createEtcdNode(client, layout, owner, ttl, inherits);
   const claimed = { owner: ownerText(owner), run: owner.run };
   /** Of the node's key, as we left it. */
   let revision: Revision = "0";
@@ -44,10 +45,7 @@ export function createEtcdListed(
     async hold(listing, signal) {
       const { ttl: granted } = await node.hold(
         signal,
-        (before) => {
-          if (before?.owner !== claimed.owner) return listing;
-          return { keys: [], records: before.records };
-        },
+        (before) => listingOver(before, claimed.owner, inherits, listing),
         async ({ revision: at }) => {
           revision = at;
           taken = true;
@@ -83,7 +81,6 @@ export function createEtcdListed(
       const answer = await client.txn(
         [
           when.unmodified(node.key, revision),
-          ...node.guard(lease),
           ...changes.map(({ key, found: before }) => when.unmodified(key, before?.at ?? "0")),
         ],
         [

@@ -10,6 +10,12 @@ import { assertFree, type Holder } from "./layouts/free.ts";
 /** What a key without a lease hangs on. */
 export const noLease = "0";
 
+/** A lease, and the seconds that it has. */
+interface Granted {
+  readonly id: string;
+  readonly ttl: number;
+}
+
 /** What a claim found: the keys that stood at the very moment of it. */
 export interface Found {
   readonly keys: readonly EtcdEntry[];
@@ -31,6 +37,11 @@ export interface EtcdNode {
   /** The node's key is not as it should be: forgets the lease. Returns LEASE_LOST. */
   drop(lease: string): PortolanError;
   /**
+   * Why the guard did not hold. Resolves when the node is ours all the same: where no lease tells whose it is, another
+   * silent run of ours may have written it. Else forgets the lease and rejects with LEASE_LOST.
+   */
+  assertHeld(lease: string, signal: AbortSignal): Promise<void>;
+  /**
    * Beats once or claims the node: with what `listing` returns, given the claim before. `move` then hangs
    * what the owner has on the lease: false when the node was lost meanwhile.
    */
@@ -48,28 +59,40 @@ export interface EtcdNode {
 /**
  * One etcd lease for all that a host writes. `nodes/<node>` hangs on it and names its run; every write is a
  * transaction that looks at this key, so that a run which was replaced cannot write any more from the very moment
- * its successor claimed the key. With a `ttl` of 0 there is no lease, and the claim stays.
+ * its successor claimed the key. With a `ttl` of 0 there is no lease, and the claim stays: its last write tells
+ * that it is still the same one.
  */
 export function createEtcdNode(
   client: EtcdClient,
   { root, services }: { readonly root: string; readonly services: string },
   owner: Owner,
   ttl: number,
+  inherits?: string,
 ): EtcdNode {
   const mine = ownerText(owner);
   const key = `${root}/nodes/${encodeSegment(owner.node)}`;
   const kept = ttl === 0;
 
-  let current: { readonly id: string; readonly ttl: number } | undefined;
+  /** The lease in force. */
+  let current: Granted | undefined;
+  /** Granted, but not in force: the claim or the move did not come to its end. */
+  let spare: Granted | undefined;
+  /** The last write of the node's key that is known to be ours. */
+  let revision = "0";
   /** Whether this run ever held the node: only then is another run of the same owner a newer one. */
   let held = false;
-  /** Whether `hold` has told of the current lease. */
+  /** Whether `hold` has told of the lease in force. */
   let told = false;
-  /** Earlier leases of this owner, to be revoked once nothing that counts hangs on them. */
+  /** Leases of the same owner, to be revoked once nothing that counts hangs on them. */
   const outdated = new Set<string>();
 
   const lost = () => new PortolanError("LEASE_LOST", `the lease of node ${owner.node} is gone; renew it`);
-  const guard = (lease: string) => (kept ? when.kept(key) : [when.held(key, lease)]);
+  const drop = (lease: string) => {
+    if (current?.id === lease) current = undefined;
+    outdated.add(lease);
+    return lost();
+  };
+  const guard = (lease: string) => [kept ? when.unmodified(key, revision) : when.held(key, lease)];
 
   const settle = async (signal: AbortSignal) => {
     for (const lease of outdated) {
@@ -78,18 +101,34 @@ export function createEtcdNode(
     }
   };
 
+  const read = async (signal: AbortSignal) => entriesOf(await client.txn([], [op.get(key)], [], signal))[0];
   const holderOf = ({ lease, text }: EtcdEntry): Holder => ({
     place: key,
     living: lease !== noLease,
     claim: decodeClaim(text, key),
   });
+  const checkFree = (holder: Holder) => assertFree(holder, owner, held, inherits);
 
-  /** Whether the claim without a lease still stands, whichever run of ours wrote it. */
-  const stands = async (signal: AbortSignal) => {
-    const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
-    if (!holder) return false;
-    assertFree(holderOf(holder), owner, held);
-    return holder.lease === noLease;
+  /** Whether a claim without a lease is ours, whichever run of ours wrote it. */
+  const isKept = (entry: EtcdEntry | undefined): entry is EtcdEntry =>
+    entry?.lease === noLease && decodeClaim(entry.text, key)?.owner === mine;
+
+  /** Beats once, or looks whether the claim without a lease still stands. Answers the seconds of the lease. */
+  const beat = async (signal: AbortSignal): Promise<number | undefined> => {
+    if (!current) return undefined;
+    if (!kept) return (await client.keepAlive(current.id, signal)) || undefined;
+    const entry = await read(signal);
+    if (entry) checkFree(holderOf(entry));
+    if (!isKept(entry)) return undefined;
+    revision = entry.revision;
+    return 0;
+  };
+
+  /** A lease to claim with: first what an earlier try was granted, or each one that fails would leave one behind. */
+  const grant = async (signal: AbortSignal): Promise<Granted> => {
+    if (kept) return { id: noLease, ttl: 0 };
+    if (!spare || (await client.keepAlive(spare.id, signal)) === 0) spare = await client.grant(ttl, signal);
+    return spare;
   };
 
   return {
@@ -101,45 +140,41 @@ export function createEtcdNode(
       if (!current) throw lost();
       return current.id;
     },
-    drop(lease) {
-      if (current?.id === lease) current = undefined;
-      outdated.add(lease);
-      return lost();
+    drop,
+
+    async assertHeld(lease, signal) {
+      const entry = kept ? await read(signal) : undefined;
+      if (!isKept(entry)) throw drop(lease);
+      revision = entry.revision;
     },
 
     async hold(signal, listing, move) {
-      const beat = async () => {
-        if (!current) return 0;
-        if (kept) return (await stands(signal)) ? 1 : 0;
-        return client.keepAlive(current.id, signal);
-      };
-      const seconds = await beat();
-      let next = current && seconds > 0 ? { id: current.id, ttl: kept ? 0 : seconds } : undefined;
+      const seconds = await beat(signal);
+      let next = current && seconds !== undefined ? { id: current.id, ttl: seconds } : undefined;
       while (!next) {
-        const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
-        const before = holder && holderOf(holder);
-        if (before) assertFree(before, owner, held);
-        const granted = kept ? { id: noLease, ttl: 0 } : await client.grant(ttl, signal);
+        const entry = await read(signal);
+        const before = entry && holderOf(entry);
+        if (before) checkFree(before);
+        const granted = await grant(signal);
         const more: Record<string, string> = kept ? {} : { lease: BigInt(granted.id).toString(16) };
         const claim = encodeClaim({ owner: mine, run: owner.run }, listing(before?.claim), more);
         // The keys are listed by the claim itself: no earlier run writes any after it.
         const claimed = await client.txn(
-          [when.unmodified(key, holder?.revision ?? "0")],
+          [when.unmodified(key, entry?.revision ?? "0")],
           [op.put(key, claim, granted.id), op.list(`${services}/`)],
           [],
           signal,
         );
-        if (claimed.succeeded) {
-          held = true;
-          if (holder) outdated.add(holder.lease);
-          const found = { keys: entriesOf(claimed, 1), revision: claimed.header.revision };
-          if (await move(found, granted.id)) {
-            told = false;
-            next = granted;
-          }
-        }
         // Somebody else changed the node key meanwhile: look again whose it is.
-        if (!next) outdated.add(granted.id);
+        if (!claimed.succeeded) continue;
+        held = true;
+        revision = claimed.header.revision;
+        if (entry && entry.lease !== granted.id) outdated.add(entry.lease);
+        const found = { keys: entriesOf(claimed, 1), revision };
+        if (!(await move(found, granted.id))) continue;
+        told = false;
+        spare = undefined;
+        next = granted;
       }
       current = next;
       const fresh = !told;
@@ -150,7 +185,12 @@ export function createEtcdNode(
     settle,
 
     async release(signal) {
-      if (current && kept) await client.txn(when.kept(key), [op.remove(key)], [], signal);
+      while (current && kept) {
+        const entry = await read(signal);
+        if (!isKept(entry)) break;
+        const gone = await client.txn([when.unmodified(key, entry.revision)], [op.remove(key)], [], signal);
+        if (gone.succeeded) break;
+      }
       if (current) outdated.add(current.id);
       current = undefined;
       await settle(signal);

@@ -10,11 +10,6 @@ export const when = {
   }),
   /** The key hangs on this lease. A missing key hangs on lease 0, which no lease is called. */
   held: (key: string, lease: string): ICompare => ({ ...equal(key), target: CompareTarget.Lease, lease }),
-  /** The key exists and hangs on no lease. */
-  kept: (key: string): readonly ICompare[] => [
-    { ...equal(key), result: CompareResult.Greater, target: CompareTarget.Create, create_revision: "0" },
-    { ...equal(key), target: CompareTarget.Lease, lease: "0" },
-  ],
   /** The key was last written at this revision; "0" is a key that does not exist. */
   unmodified: (key: string, revision: string): ICompare => ({
     ...equal(key),
@@ -46,8 +41,9 @@ export const op = {
   }),
 };
 
-/** The key range of everything below a prefix that ends in a slash: "0" is the character after "/". */
-export function below(prefix: string): { readonly key: Buffer; readonly range_end: Buffer } {
+/** A key alone, or the range of everything below a prefix that ends in a slash: "0" is the character after "/". */
+export function below(prefix: string): { readonly key: Buffer; readonly range_end?: Buffer } {
+  if (!prefix.endsWith("/")) return { key: Buffer.from(prefix) };
   return { key: Buffer.from(prefix), range_end: Buffer.from(`${prefix.slice(0, -1)}0`) };
 }
 

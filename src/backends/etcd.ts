@@ -1,32 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { coded, PortolanError } from "../errors.ts";
-import type { Backend, BackendOptions } from "./backend.ts";
+import { encodeSegment } from "../instance.ts";
+import { type Backend, type BackendOptions, type Owner, ownerText } from "./backend.ts";
 import { createEtcdClient, type EtcdUser } from "./etcd-client.ts";
+import { createFollowings } from "./etcd-follow.ts";
+import { createEtcdKv } from "./etcd-keys.ts";
+import { etcdLayout } from "./etcd-layouts.ts";
 import { createEtcdLease } from "./etcd-lease.ts";
 import { createEtcdListed } from "./etcd-listed.ts";
+import { createEtcdLock } from "./etcd-lock.ts";
 import { createEtcdWatch } from "./etcd-watch.ts";
-import { chooseLayout, type Layouts, refused } from "./layouts/layout.ts";
+import { listedBy } from "./layouts/claim.ts";
 import { createListedLease } from "./layouts/listed-lease.ts";
-import { portolanLayout } from "./layouts/portolan.ts";
-import { registratorLayout } from "./layouts/registrator.ts";
-import { skydnsLayout } from "./layouts/skydns.ts";
 import type { BackendUrl } from "./url.ts";
-
-/**
- * Where etcd's keys lie. In the foreign layouts Portolan's own keys do not begin with a slash: whoever reads
- * everything below any path does not see them.
- */
-const layouts: Layouts = {
-  portolan: (url) => portolanLayout(url.path === "" ? "/portolan" : url.path),
-  registrator: (url) => registratorLayout(url.path, `portolan/registrator${url.path}`),
-  skydns(url) {
-    const domain = url.path.slice(1);
-    if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
-      throw refused(url, "layout skydns needs the domain as path, e.g. etcd://127.0.0.1:2379/skydns.local");
-    }
-    return skydnsLayout(domain.toLowerCase(), `portolan/skydns/${domain.toLowerCase()}`);
-  },
-};
 
 /**
  * `etcd://h1:2379,h2:2379/prefix`, API v3. Records are the keys `<prefix>/services/<service>/<id>`, and the
@@ -35,7 +21,7 @@ const layouts: Layouts = {
  */
 export async function openEtcd(url: BackendUrl, options: BackendOptions): Promise<Backend> {
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
-  const layout = chooseLayout(url, layouts, options.layout ?? "portolan");
+  const layout = etcdLayout(url, options.layout);
 
   const file = async (parameter: string) => {
     const path = url.query.get(parameter);
@@ -69,7 +55,8 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
     ...(name !== undefined && passwordFile !== undefined && { user: userOf(name, passwordFile, password) }),
   });
 
-  const watch = createEtcdWatch(client, layout);
+  const { follow, stop } = createFollowings(client);
+  const watch = createEtcdWatch(follow, layout);
   return {
     title: url.title,
     capabilities: { expiry: "lease", checks: false },
@@ -77,9 +64,27 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
     lease: (owner, ttl, lease) =>
       layout.whole
         ? createEtcdLease(client, layout, owner, ttl, lease)
-        : createListedLease(createEtcdListed(client, layout, owner, ttl), layout, owner, lease),
+        : createListedLease(
+            createEtcdListed(client, layout, owner, ttl, lease?.inherits),
+            layout,
+            owner,
+            lease,
+          ),
+    async living(nodes, signal) {
+      const place = `${layout.root}/nodes/`;
+      const claimed = new Set((await client.list(place, signal)).entries.map(({ key }) => key));
+      return new Set([...nodes].filter((node) => claimed.has(`${place}${encodeSegment(node)}`)));
+    },
+    ...(!layout.whole && {
+      async listed(owner: Owner, signal: AbortSignal) {
+        return listedBy(ownerText(owner), (await client.list(`${layout.root}/nodes/`, signal)).entries);
+      },
+    }),
+    kv: createEtcdKv(client, follow),
+    lock: (name, contender, ttl) => createEtcdLock(client, layout.root, follow, { name, contender, ttl }),
     async close() {
       watch.close();
+      stop();
       client.close();
     },
   };

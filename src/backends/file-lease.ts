@@ -17,6 +17,7 @@ import {
   remove,
   temporaryPrefix,
 } from "./file-store.ts";
+import { fateOf } from "./layouts/ownership.ts";
 import { limited } from "./limited.ts";
 
 /** The counter's first value: with as many digits as its last one, a beat never changes the file's length. */
@@ -34,7 +35,7 @@ export function createFileLease(
   layout: FileLayout,
   owner: Owner,
   ttl: number,
-  { adopt = () => false }: LeaseOptions = {},
+  { adopt = () => false, inherits }: LeaseOptions = {},
 ): Lease {
   const mine = ownerText(owner);
   const node = layout.node(owner.node);
@@ -45,7 +46,8 @@ export function createFileLease(
   /** The last claim seen that is not ours, and since when it has stood there without a beat. */
   let rival: { readonly text: string; readonly since: number } | undefined;
 
-  const encode = (beat: number) => `${JSON.stringify({ owner: mine, run: owner.run, ttl, beat })}\n`;
+  const encode = (beat: number, from: string | undefined) =>
+    `${JSON.stringify({ owner: mine, run: owner.run, ttl, beat, inherits: from })}\n`;
   const isOurs = ({ id, owner: whose }: Instance) => whose === mine || (whose === undefined && adopt(id));
   const isMine = (claim: NodeFile | undefined) => claim?.owner === mine && claim.run === owner.run;
   const call = <T>(signal: AbortSignal, work: () => Promise<T>) =>
@@ -69,7 +71,7 @@ export function createFileLease(
       const text = await file.readFile("utf8");
       const claim = decodeNode(text);
       if (!claim || !isMine(claim)) return text;
-      await file.write(encode(claim.beat + 1), 0);
+      await file.write(encode(claim.beat + 1, claim.inherits), 0);
       return "beaten";
     } finally {
       await file.close();
@@ -110,24 +112,35 @@ export function createFileLease(
   /** Claims the node where `text` stands now. False when another process was quicker. */
   const take = async (text: string | undefined): Promise<boolean> => {
     const claim = text === undefined ? undefined : decodeNode(text);
-    if (text !== undefined && (held || claim?.owner !== mine)) assertDead(text, claim);
+    const from = inheritedOf(claim);
+    const free = !held && (claim?.owner === mine || (from !== undefined && claim?.owner === from));
+    if (text !== undefined && !free) assertDead(text, claim);
     await makeFolder(layout.nodes);
     await makeFolder(layout.services);
     const taken = await putFile(
       node,
-      encode(firstBeat),
+      encode(firstBeat, from),
       owner.node,
       text === undefined ? "create" : "replace",
     );
     if (!taken) return false;
     [held, told, rival] = [true, false, undefined];
-    // Another Docker had this node before and is dead: what it left would be in the way for ever.
-    if (claim && claim.owner !== mine) {
-      for (const { path, instance } of await records())
-        if (instance?.owner === claim.owner) await remove(path);
+    for (const { path, instance } of await records()) {
+      if (!instance || instance.owner === mine) continue;
+      const fate = fateOf(instance, owner, from);
+      // Readers take the earlier owner for alive, by our claim, until its name stands nowhere any more.
+      if (fate === "ours") await putFile(path, textOf({ ...instance, owner: mine }), owner.node, "replace");
+      // Another Docker had this node before and is dead: what it left would be in the way for ever.
+      if (fate === "left") await remove(path);
     }
     await removeTemporary();
     return true;
+  };
+
+  /** Whose records a claim hands on: those of the owner that we inherit from, or that our last run inherited from. */
+  const inheritedOf = (claim: NodeFile | undefined) => {
+    if (claim?.owner === mine) return claim.inherits;
+    return !held && claim?.owner === inherits ? inherits : undefined;
   };
 
   /** What runs before us left half-written. One that still lives has lost the node, and finds out. */
@@ -175,7 +188,7 @@ export function createFileLease(
     register: (instance, signal) =>
       call(signal, async () => {
         const path = layout.record(instance);
-        const text = `${encodeInstance(instance)}\n`;
+        const text = textOf(instance);
         for (;;) {
           await assertHeld();
           const before = await assertOwned(path, instance.id);
@@ -194,9 +207,11 @@ export function createFileLease(
       }),
 
     owned: (signal) =>
-      call(signal, async () =>
-        (await records()).flatMap(({ instance }) => (instance && isOurs(instance) ? [instance] : [])),
-      ),
+      call(signal, async () => {
+        // Where the whole folder is gone, nothing in it is no answer.
+        await assertHeld();
+        return (await records()).flatMap(({ instance }) => (instance && isOurs(instance) ? [instance] : []));
+      }),
 
     release: (signal) =>
       call(signal, async () => {
@@ -209,6 +224,8 @@ export function createFileLease(
       }),
   };
 }
+
+const textOf = (instance: Instance) => `${encodeInstance(instance)}\n`;
 
 /** The record in the text; undefined when there is none, or none that can be understood. */
 function readable(text: string | undefined, path: string): Instance | undefined {

@@ -30,18 +30,20 @@ export interface NodeFile {
   /** Seconds without another beat after which the owner is dead; 0: nobody ever takes it for dead. */
   readonly ttl: number;
   readonly beat: number;
+  /** The owner whose records it has taken over: they count as its own until each says so. */
+  readonly inherits?: string;
 }
 
 /** Reads the text of a node file; undefined when it is not one. */
 export function decodeNode(text: string): NodeFile | undefined {
   try {
-    const { owner, run, ttl, beat } = JSON.parse(text) as Record<string, unknown>;
+    const { owner, run, ttl, beat, inherits } = JSON.parse(text) as Record<string, unknown>;
     const valid =
       typeof owner === "string" &&
       typeof run === "string" &&
       typeof ttl === "number" &&
       typeof beat === "number";
-    return valid ? { owner, run, ttl, beat } : undefined;
+    return valid ? { owner, run, ttl, beat, ...(typeof inherits === "string" && { inherits }) } : undefined;
   } catch {
     return undefined;
   }

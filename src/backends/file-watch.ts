@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { access, constants, stat, statfs } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { watch as watchFolders } from "chokidar";
 import { after, monotonic } from "../clock.ts";
@@ -22,12 +22,19 @@ const pollEvery = 1_000;
 /** A node file as it was seen. */
 interface Heartbeat {
   readonly text: string;
-  readonly owner: string;
+  /** Its owner, and the one whose records it has taken over. */
+  readonly owners: readonly string[];
   /** Milliseconds without a change after which the owner is dead; perhaps infinite. */
   readonly ttl: number;
   /** When this text was first seen, on our own clock. */
   readonly since: number;
   readonly dead: boolean;
+}
+
+/** The watch of one folder. */
+export interface FileWatch extends Observers {
+  /** Whether the owner of this node beats, as far as was seen; false while nothing is observed. */
+  lives(node: string): boolean;
 }
 
 /** What is to be read: everything, whatever was written since the last look, or some paths. */
@@ -40,11 +47,13 @@ type Work = { all: "no" | "changed" | "all"; readonly paths: Set<string> };
  * are made and filled at once, an exhausted inotify, a file system without it), so the folders are looked at
  * every second too: every write renames a file, which changes the time of its folder.
  */
-export function createFileWatch(title: string, layout: FileLayout): Observers {
+export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   const records = createRecords();
   const heartbeats = new Map<string, Heartbeat>();
   const fingerprints = createFingerprints();
   let alive: ReadonlySet<string> = new Set();
+  /** Whether owners were spared because nobody could beat. */
+  let stuck = false;
   let stop = () => {};
   let refresh = () => {};
 
@@ -69,9 +78,10 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
     const node = text === undefined ? undefined : decodeNode(text);
     if (text === undefined || !node) heartbeats.delete(path);
     else if (heartbeats.get(path)?.text !== text) {
-      const { owner, ttl } = node;
+      const { owner, inherits, ttl } = node;
+      const owners = inherits === undefined ? [owner] : [owner, inherits];
       const within = ttl === 0 ? Number.POSITIVE_INFINITY : ttl * 1000;
-      heartbeats.set(path, { text, owner, ttl: within, since: monotonic(), dead: false });
+      heartbeats.set(path, { text, owners, ttl: within, since: monotonic(), dead: false });
     }
   };
 
@@ -109,12 +119,28 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
     else if (folder === "services" && names.length === 2 && path.endsWith(".json")) await readRecord(path);
   };
 
+  /** Rejects where owners seem to be dead, and may only be unable to beat: that is an outage of the folder. */
+  const assertCanBeat = async (at: number) => {
+    const silent = [...heartbeats].filter(([, beat]) => !beat.dead && at - beat.since >= beat.ttl);
+    if (silent.length > 0) {
+      const why = await unwritable(layout.nodes);
+      if (why !== undefined) {
+        stuck = true;
+        throw new Error(`${why}: no registrator can beat there`);
+      }
+    }
+    if (!stuck) return;
+    stuck = false;
+    // Those who could not beat until now get as much time as after any other beat.
+    for (const [path, beat] of silent) heartbeats.set(path, { ...beat, since: monotonic() });
+  };
+
   /** Finds those dead at a moment after which all the heartbeats that were due have been read again. */
   const bury = (at: number) => {
     for (const [path, beat] of heartbeats) {
       if (!beat.dead && at - beat.since >= beat.ttl) heartbeats.set(path, { ...beat, dead: true });
     }
-    alive = new Set([...heartbeats.values()].filter((beat) => !beat.dead).map((beat) => beat.owner));
+    alive = new Set([...heartbeats.values()].filter((beat) => !beat.dead).flatMap((beat) => beat.owners));
   };
 
   /** Starts to watch and read, until `stop`. */
@@ -139,6 +165,7 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
       for (const path of paths) await readPath(path);
       // What is absent because its whole folder is gone was not removed by anybody.
       for (const dir of [layout.services, layout.nodes]) await mustList(dir);
+      await assertCanBeat(begun);
       return begun;
     };
 
@@ -241,13 +268,27 @@ export function createFileWatch(title: string, layout: FileLayout): Observers {
       .then(() => poll());
   };
 
-  return observers;
+  return {
+    ...observers,
+    lives: (node) => heartbeats.get(layout.node(node))?.dead === false,
+  };
 }
 
 /** Tells whether the folders are the same ones as before; undefined when one is missing. */
 async function identity(layout: FileLayout): Promise<string> {
   const folders = await Promise.all([stat(layout.services), stat(layout.nodes)]);
   return folders.map(({ dev, ino }) => `${dev}:${ino}`).join();
+}
+
+/** Why nothing can be written in a folder, whoever writes; undefined where something can. */
+async function unwritable(dir: string): Promise<string | undefined> {
+  const readOnly = await access(dir, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "EROFS",
+  );
+  if (readOnly) return `${dir} is on a read-only file system`;
+  const { bavail, blocks } = await statfs(dir);
+  return blocks > 0 && bavail === 0 ? `the disk of ${dir} is full` : undefined;
 }
 
 /** Like listFolder; rejects when there is no folder. */

@@ -1,6 +1,8 @@
 import { PortolanError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
+import { createFileKv } from "./file-keys.ts";
 import { createFileLease } from "./file-lease.ts";
+import { createFileLock } from "./file-lock.ts";
 import { fileLayout } from "./file-store.ts";
 import { createFileWatch } from "./file-watch.ts";
 import type { BackendUrl } from "./url.ts";
@@ -23,11 +25,18 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
 
   const paths = fileLayout(url.path);
   const watch = createFileWatch(url.title, paths);
+  const kv = createFileKv(url.title, paths, url.path);
   return {
     title: url.title,
     capabilities: { expiry: "heartbeat", checks: false },
     observe: watch.observe,
     lease: (owner, ttl, options) => createFileLease(url.title, paths, owner, ttl, options),
-    close: async () => watch.close(),
+    living: async (nodes) => new Set([...nodes].filter(watch.lives)),
+    kv,
+    lock: (name, contender, ttl) => createFileLock(url.title, url.path, { name, contender, ttl }),
+    async close() {
+      watch.close();
+      kv.close();
+    },
   };
 }

@@ -21,6 +21,7 @@ const factories: Readonly<Record<string, () => Promise<Factory>>> = {
   etcd: async () => (await import("./etcd.ts")).openEtcd,
   "etcd+tls": async () => (await import("./etcd.ts")).openEtcd,
   zookeeper: async () => (await import("./zookeeper.ts")).openZookeeper,
+  "zookeeper+tls": async () => (await import("./zookeeper.ts")).openZookeeper,
 };
 
 /** The schemes that begin a backend URL, for telling URLs from other words on a command line. */

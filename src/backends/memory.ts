@@ -2,6 +2,7 @@ import { PortolanError } from "../errors.ts";
 import { encodeInstance, encodeSegment, type Instance, type InstanceRef } from "../instance.ts";
 import { createCell } from "../source.ts";
 import { type Backend, type Lease, type Owner, ownerText, type Snapshot } from "./backend.ts";
+import { assertLive, createMemoryKv, createMemoryLocks } from "./memory-keys.ts";
 import { createRecords, emptySnapshot, only, shareSnapshot } from "./records.ts";
 
 /**
@@ -44,7 +45,7 @@ export async function openMemory(): Promise<Backend> {
       };
     },
 
-    lease: (owner, ttl, { adopt = () => false } = {}): Lease => {
+    lease: (owner, ttl, { adopt = () => false, inherits } = {}): Lease => {
       const key = (ref: InstanceRef) => `${encodeSegment(ref.service)}/${encodeSegment(ref.id)}`;
       const mine = ownerText(owner);
       const isOurs = ({ id, owner: whose }: Instance) => whose === mine || (whose === undefined && adopt(id));
@@ -54,12 +55,22 @@ export async function openMemory(): Promise<Backend> {
         const other = found.owner ?? "nobody that is known";
         throw new PortolanError("NOT_OWNER", `record ${ref.id} belongs to ${other}; it was left alone`);
       };
+      let held = false;
+      const inherit = (from: string) => {
+        for (const name of [...records.keys()]) {
+          const record = records.get(name);
+          if (record?.owner === from) records.put(name, encodeInstance({ ...record, owner: mine }));
+        }
+        changed();
+      };
       return {
         async renew() {
           const holder = leases.get(owner.node);
-          if (holder && holder.engine !== owner.engine) {
+          if (holder && !held && ownerText(holder) === inherits) inherit(inherits);
+          else if (holder && holder.engine !== owner.engine) {
             throw new PortolanError("NODE_TAKEN", `node ${owner.node} belongs to ${ownerText(holder)}`);
           }
+          held = true;
           leases.set(owner.node, owner);
           return { ttl, fresh: holder?.run !== owner.run };
         },
@@ -82,17 +93,16 @@ export async function openMemory(): Promise<Backend> {
         },
         async release() {
           for (const name of [...records.keys()]) if (records.get(name)?.owner === mine) records.delete(name);
-          leases.delete(owner.node);
+          if (leases.get(owner.node)?.engine === owner.engine) leases.delete(owner.node);
           changed();
         },
       };
     },
 
+    kv: createMemoryKv(),
+    lock: createMemoryLocks(),
+
     // The records outlive a closed connection, as in every backend.
     close: async () => {},
   };
-}
-
-function assertLive(signal: AbortSignal): void {
-  if (signal.aborted) throw new PortolanError("ABORTED", "cancelled");
 }

@@ -24,6 +24,7 @@ const parameters = new Set([
   "dc",
   "layout",
   "stale",
+  "cached",
 ]);
 
 /** Splits a backend URL. Throws BACKEND_URL naming what is wrong with it. */
@@ -36,12 +37,20 @@ export function parseBackendUrl(text: string): BackendUrl {
     );
   }
   const bad = (why: string) => new PortolanError("BACKEND_URL", `backend "${redact(text)}": ${why}`);
+  const credentials = () =>
+    bad(
+      "credentials do not belong in a URL; use ?user= with ?password-file=, or ?token-file=; " +
+        "an at sign in a path is written %40",
+    );
 
   const [beforeQuery = "", queryText] = splitOnce(scheme[2] ?? "", "?");
+  if (beforeQuery.includes("@") && !local.test(text)) throw credentials();
   const query = new Map<string, string>();
   for (const pair of queryText?.split("&").filter(Boolean) ?? []) {
     const [name = "", value] = splitOnce(pair, "=");
     if (!parameters.has(name)) {
+      // A password may hold a question mark.
+      if (pair.includes("@")) throw credentials();
       throw bad(`unknown parameter "${name}"; known are ${[...parameters].sort().join(", ")}`);
     }
     query.set(name, decode(value ?? "", bad));
@@ -54,9 +63,6 @@ export function parseBackendUrl(text: string): BackendUrl {
     const slash = rest.indexOf("/");
     const authority = slash < 0 ? rest : rest.slice(0, slash);
     path = slash < 0 ? "" : rest.slice(slash);
-    if (authority.includes("@")) {
-      throw bad("credentials do not belong in a URL; use ?user= with ?password-file=, or ?token-file=");
-    }
     hosts = authority === "" ? [] : authority.split(",").map((part) => parseHost(part, bad));
   }
   return {
@@ -79,13 +85,27 @@ function parseHost(text: string, bad: (why: string) => Error): { host: string; p
   return { host, port };
 }
 
-/** A URL for messages: credentials in the authority, and values of parameters that are not ours, are masked. */
+/** Schemes with a path of this host, which may hold an at sign. */
+const local = /^(file|[a-z+-]*unix):\/\/\//;
+
+/**
+ * A URL for messages: what may be credentials, and values of parameters that are not ours, are masked. A password
+ * may hold any character, so all is masked from the scheme to the last `@` that no parameter of ours holds.
+ */
 function redact(text: string): string {
-  return text
-    .replace(/\/\/[^/@?]*@/, "//***@")
-    .replace(/([?&])([^=&]*)=([^&]*)/g, (whole, mark: string, name: string) =>
-      parameters.has(name) ? whole : `${mark}${name}=***`,
-    );
+  const scheme = /^([a-z][a-z0-9+-]*:)?(\/\/)?/.exec(text)?.[0] ?? "";
+  const rest = text.slice(scheme.length);
+  const parts = rest.split(/(?=[?&])/);
+  const isOurs = (part: string) => parameters.has(/^[?&]([^=]*)=/.exec(part)?.[1] ?? "");
+  const last = parts.findLastIndex((part) => part.includes("@") && !isOurs(part));
+  const at = parts
+    .slice(0, last + 1)
+    .join("")
+    .lastIndexOf("@");
+  const masked = at < 0 || local.test(text) ? text : `${scheme}***${rest.slice(at)}`;
+  return masked.replace(/([?&])([^=&]*)=([^&]*)/g, (whole, mark: string, name: string) =>
+    parameters.has(name) ? whole : `${mark}${name}=***`,
+  );
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

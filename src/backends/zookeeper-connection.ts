@@ -1,4 +1,5 @@
-import { connect as openSocket, type Socket } from "node:net";
+import { isIP, connect as openSocket, type Socket } from "node:net";
+import { connect as openTls } from "node:tls";
 import {
   ACL,
   CreateMode,
@@ -12,6 +13,7 @@ import {
 import { after } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { type Answer, createRequests } from "./zookeeper-requests.ts";
+import { rights, rightsOf } from "./zookeeper-rights.ts";
 
 /** What a server needs to give a connection the session of an earlier one. */
 export interface Session {
@@ -28,6 +30,10 @@ export interface Znode {
   readonly version: number;
   /** The session whose end removes the node; `nobody` for a persistent one. */
   readonly holder: string;
+  /** The transaction that created it, as a decimal number: greater for each that is created later. */
+  readonly created: string;
+  /** How many nodes are directly below it. */
+  readonly children: number;
 }
 
 /** Whether a node goes with the session that created it. */
@@ -37,6 +43,7 @@ export type Mode = "ephemeral" | "persistent";
 export type Step =
   | { readonly create: string; readonly text: string; readonly mode: Mode }
   | { readonly write: string; readonly version: number; readonly text: string }
+  | { readonly check: string; readonly version: number }
   | { readonly remove: string; readonly version: number };
 
 /** The `holder` of persistent nodes. */
@@ -78,10 +85,19 @@ export interface Connection {
   drop(error: PortolanError): void;
 }
 
+/** What TLS is spoken with. Without an authority those count that Node.js knows. */
+export interface ConnectionTls {
+  readonly ca?: Buffer | undefined;
+  readonly cert?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
 /** How to connect. */
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
+  /** Speak TLS: PEM texts of the authority that signed the server's certificate, and of our own certificate. */
+  readonly tls?: ConnectionTls | undefined;
   /** "user:password" of the digest scheme; what is created is then writable by this user only. */
   readonly digest?: string | undefined;
   /** Milliseconds to ask for; the server clamps them. */
@@ -147,28 +163,35 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
     drop(unreachable(`no answer within ${Math.round(options.limit)} ms`)),
   );
 
-  /** Sends one request. `expected` turns an error code into an outcome. */
+  /**
+   * Sends one request. `expected` turns an error code into an outcome; `needed` are the rights that it takes, for
+   * the error when they are refused.
+   */
   const ask = async <T>(
     send: (answer: Answer<T>) => void,
     expected: (code: number) => { readonly outcome: T } | undefined = () => undefined,
+    needed?: () => string,
   ): Promise<T> => {
     try {
       return await requests.ask(send);
     } catch (error) {
       const known = error instanceof Exception ? expected(error.code) : undefined;
       if (known) return known.outcome;
-      throw refusal(error);
+      throw refusal(error, needed);
     }
   };
 
-  const refusal = (error: unknown) => {
+  const refusal = (error: unknown, needed?: () => string) => {
     if (error instanceof PortolanError) return error;
     const code = error instanceof Exception ? error.code : undefined;
     const as = (name: PortolanError["code"], what: string) =>
       new PortolanError(name, `${place}: ${what}`, { cause: error });
     const message = error instanceof Error ? error.message : String(error);
     if (code === Exception.NO_AUTH || code === Exception.AUTH_FAILED || code === Exception.INVALID_ACL) {
-      return as("BACKEND_DENIED", `no right to do this (${message})`);
+      const wayOut = needed
+        ? `: the user needs ${needed()}; \`portolan acl zookeeper\` prints the access lists`
+        : "";
+      return as("BACKEND_DENIED", `no right to do this (${message})${wayOut}`);
     }
     if (code === Exception.SESSION_EXPIRED) {
       const lost = as("LEASE_LOST", "the session has expired; renew the lease");
@@ -189,6 +212,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
             client.create(path, Buffer.from(text), acl, kindOf(mode), (error) => answer(error, "created"));
           },
           outcomes({ [Exception.NODE_EXISTS]: "exists", [Exception.NO_NODE]: "orphan" }),
+          () => rights.create(path),
         );
         if (created !== "orphan") return created === "created";
         // From below, because the parents further up may not be ours to write.
@@ -209,6 +233,8 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
           for (const step of steps) {
             if ("create" in step) {
               transaction.create(step.create, Buffer.from(step.text), acl, kindOf(step.mode));
+            } else if ("check" in step) {
+              transaction.check(step.check, exactly(step.version));
             } else if ("write" in step) {
               transaction.setData(step.write, Buffer.from(step.text), exactly(step.version));
             } else {
@@ -223,6 +249,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
           [Exception.NODE_EXISTS]: false,
           [Exception.RUNTIME_INCONSISTENCY]: false,
         }),
+        () => rightsOf(steps),
       ),
 
     write: (path, text) =>
@@ -232,6 +259,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
             answer(error, error ? "" : holderOf(stat)),
           ),
         outcomes({ [Exception.NO_NODE]: undefined }),
+        () => rights.write(path),
       ),
 
     remove: (path, version = -1) =>
@@ -242,22 +270,19 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
           [Exception.BAD_VERSION]: false,
           [Exception.NOT_EMPTY]: false,
         }),
+        () => rights.remove(path),
       ),
 
     read: (path, watcher) =>
       ask<Znode | undefined>(
         (answer) => {
           const done = (error: Error | Exception | null, data: Buffer | undefined, stat: Stat) =>
-            answer(
-              error,
-              error
-                ? undefined
-                : { text: data?.toString("utf8") ?? "", version: stat.version, holder: holderOf(stat) },
-            );
+            answer(error, error ? undefined : znodeOf(data, stat));
           if (watcher) client.getData(path, watcher, done);
           else client.getData(path, done);
         },
         outcomes({ [Exception.NO_NODE]: undefined }),
+        () => rights.read(path),
       ),
 
     list: (path, watcher) =>
@@ -269,6 +294,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
           else client.getChildren(path, done);
         },
         outcomes({ [Exception.NO_NODE]: undefined }),
+        () => rights.read(path),
       ),
 
     exists: (path, watcher) =>
@@ -303,7 +329,10 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
     drop,
   };
 
-  const socket = openSocket({ host, port, noDelay: true });
+  // The name is resolved for each connection: a server may have moved.
+  const socket: Socket = options.tls
+    ? openTls({ ...options.tls, host, port, ...(isIP(host) === 0 && { servername: host }) }).setNoDelay()
+    : openSocket({ host, port, noDelay: true });
   return new Promise<Connection>((resolve, reject) => {
     gone.signal.addEventListener("abort", () => reject(gone.signal.reason), { once: true });
     if (signal.aborted) return drop(aborted());
@@ -318,7 +347,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
     };
     internals.socket = socket;
     internals.state = stateConnecting;
-    socket.on("connect", () => guarded(() => internals.onSocketConnected()));
+    socket.on(options.tls ? "secureConnect" : "connect", () => guarded(() => internals.onSocketConnected()));
     socket.on("drain", () => guarded(() => internals.onSocketDrain()));
     socket.on("data", (chunk: Buffer) => {
       requests.heard();
@@ -371,6 +400,17 @@ const kindOf = (mode: Mode) => (mode === "ephemeral" ? CreateMode.EPHEMERAL : Cr
 const exactly = (version: number) => version || Number.MIN_VALUE;
 
 const holderOf = (stat: Stat) => stat.ephemeralOwner.toString("hex");
+
+/** A node in our own words. The package declares its long numbers as they come, in bytes. */
+function znodeOf(data: Buffer | undefined, stat: Stat): Znode {
+  return {
+    text: data?.toString("utf8") ?? "",
+    version: stat.version,
+    holder: holderOf(stat),
+    created: BigInt(`0x${stat.czxid.toString("hex")}`).toString(),
+    children: stat.numChildren,
+  };
+}
 
 function outcomes<T>(table: Readonly<Record<number, T>>) {
   return (code: number): { readonly outcome: T } | undefined =>

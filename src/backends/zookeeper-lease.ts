@@ -2,38 +2,41 @@ import { coded } from "../errors.ts";
 import { decodeInstance, encodeInstance, type Instance } from "../instance.ts";
 import { type Lease, type LeaseOptions, type Owner, ownerText } from "./backend.ts";
 import type { RecordLayout } from "./layouts/layout.ts";
-import { assertOurs } from "./layouts/ownership.ts";
+import { assertOurs, fateOf } from "./layouts/ownership.ts";
 import { limited } from "./limited.ts";
 import { createTurns } from "./turns.ts";
-import type { Connection, Znode } from "./zookeeper-connection.ts";
-import { type Connector, createZookeeperNode } from "./zookeeper-node.ts";
+import type { Connection, Step, Znode } from "./zookeeper-connection.ts";
+import { createZookeeperNode } from "./zookeeper-node.ts";
+import type { Connector } from "./zookeeper-session.ts";
 
 /**
  * The lease of an owner whose name stands in each of its records, which are nodes of its session.
  *
- * A run whose place was taken by a newer one finds its nodes in the newer one's session: whatever it reads
- * there, it reads `nodes/<node>` afterwards and before it writes, and ZooKeeper shows both in this order.
+ * Every write is one transaction with a look at `nodes/<node>`, so that a run whose place was taken by a newer one
+ * cannot write any more from the very moment its successor claimed the node.
  */
 export function createZookeeperLease(
   connect: Connector,
   layout: RecordLayout,
   owner: Owner,
   ttl: number,
-  { adopt = () => false }: LeaseOptions = {},
+  { adopt = () => false, inherits }: LeaseOptions = {},
 ): Lease {
   const mine = ownerText(owner);
   const { services, keyOf: pathOf } = layout;
-  const node = createZookeeperNode(connect, layout.root, owner, ttl);
+  const node = createZookeeperNode(connect, layout.root, owner, ttl, inherits);
 
-  /** Records that this session holds. */
-  const own = new Set<string>();
+  /** Records that are held as they should be, and the version of each. */
+  const own = new Map<string, number>();
   /** Records of other owners, which `owned` need not read again. */
   let others: ReadonlySet<string> = new Set();
   /** Services' nodes that were there when last seen. */
   let folders = new Set<string>();
 
-  /** Every record of this owner; what hangs on an earlier session is moved to this one. */
-  const gather = async (on: Connection): Promise<readonly Instance[]> => {
+  const isHeld = (record: Znode, on: Connection) => record.holder === node.holderOn(on);
+
+  /** Every record that is readable, but those that are known to be of others. */
+  const readAll = async (on: Connection) => {
     const names = (await on.list(services)) ?? [];
     folders = new Set(names.map((name) => `${services}/${name}`));
     const lists = await Promise.all(
@@ -41,47 +44,117 @@ export function createZookeeperLease(
         ((await on.list(`${services}/${name}`)) ?? []).map((id) => `${services}/${name}/${id}`),
       ),
     );
-    const paths = lists.flat();
-    const foreign = new Set<string>();
+    const known = (path: string) => others.has(path) && !own.has(path);
+    const all = lists.flat();
     const found = await Promise.all(
-      paths.map(async (path) => {
-        const known = others.has(path) && !own.has(path);
-        const record = known ? undefined : await on.read(path);
-        const instance = record && readable(record, path);
-        const adopted = instance?.owner === undefined && instance !== undefined && adopt(instance.id);
-        if (record && instance && (adopted || instance.owner === mine)) return [{ path, record, instance }];
-        if (known || instance) foreign.add(path);
-        return [];
+      all
+        .filter((path) => !known(path))
+        .map(async (path) => {
+          const record = await on.read(path);
+          const instance = record && readable(record, path);
+          return instance ? [{ path, record, instance }] : [];
+        }),
+    );
+    others = new Set(all.filter(known));
+    return found.flat();
+  };
+
+  /** Every record of this owner; one that hangs on an earlier session is moved to this one. */
+  const gather = async (on: Connection): Promise<readonly Instance[]> => {
+    const all = await readAll(on);
+    const foreign = new Set(others);
+    const found = await Promise.all(
+      all.map(async ({ path, record, instance }) => {
+        if (instance.owner === mine) await take(on, path, record);
+        else if (instance.owner !== undefined || !adopt(instance.id)) foreign.add(path);
+        return foreign.has(path) ? [] : [instance];
       }),
     );
     others = foreign;
-    const all = found.flat();
-    const ours = all.filter(({ instance }) => instance.owner === mine);
-    const strays = ours.filter(({ record }) => record.holder !== node.holderOn(on));
-    if (strays.length > 0) await node.assertHeld(on);
-    await Promise.all(strays.map(({ path, record }) => move(on, path, record)));
-    for (const { path } of ours) own.add(path);
-    return all.map(({ instance }) => instance);
+    return found.flat();
   };
 
-  const move = async (on: Connection, path: string, record: Znode) => {
-    let now: Znode | undefined = record;
+  /** Makes a record ours that is or that we inherit, and removes what an engine before us left. */
+  const take = async (on: Connection, path: string, record: Znode) => {
     // One that is gone meanwhile is not brought back: its container may have ended.
-    while (now && now.holder !== node.holderOn(on) && readable(now, path)?.owner === mine) {
-      if (await on.replace(path, now.version, now.text, node.mode)) return;
-      now = await on.read(path);
+    for (let now: Znode | undefined = record; now; now = await on.read(path)) {
+      const instance = readable(now, path);
+      const fate = instance && fateOf(instance, owner, inherits);
+      if (!fate) return;
+      if (instance.owner === mine && isHeld(now, on)) return void own.set(path, now.version);
+      const text = instance.owner === mine ? now.text : encodeInstance({ ...instance, owner: mine });
+      const put: Step = { create: path, text, mode: node.mode };
+      const steps: readonly Step[] = [
+        node.guard(),
+        { remove: path, version: now.version },
+        ...(fate === "ours" ? [put] : []),
+      ];
+      if (await on.commit(steps)) {
+        if (fate === "ours") own.set(path, 0);
+        return;
+      }
+      await node.assertHeld(on);
     }
   };
 
   /** Each work leaves the lease in a different state. */
   const inTurn = createTurns();
 
-  const call = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
+  const call = <T>(signal: AbortSignal, work: (over: AbortSignal) => Promise<T>): Promise<T> =>
     limited(signal, work, (error) => coded("BACKEND_UNREACHABLE", error));
 
   const assertMine = (record: Znode, path: string) => {
     const there = readable(record, path);
     if (there) assertOurs(there, owner, adopt);
+  };
+
+  /**
+   * A connection to write on. A claim that lasts may have been removed by hand and another engine's put there, which
+   * no session and no version would tell.
+   */
+  const toWrite = async () => {
+    const on = await node.connection();
+    if (node.kept) await node.assertHeld(on);
+    return on;
+  };
+
+  /** Puts the text where there is no record or one that we may replace. */
+  const put = async (on: Connection, path: string, text: string, over: AbortSignal) => {
+    const folder = folderOf(path);
+    const known = own.get(path);
+    own.delete(path);
+    const write = async (version: number) => {
+      const written = await on.commit([node.guard(), { write: path, version, text }]);
+      if (written) own.set(path, version + 1);
+      return written;
+    };
+    const create = async (before: readonly Step[] = []) => {
+      const created = await on.commit([node.guard(), ...before, { create: path, text, mode: node.mode }]);
+      if (created) own.set(path, 0);
+      return created;
+    };
+    if (known !== undefined) {
+      if (await write(known)) return;
+    } else {
+      // In the same breath, since a service's node mostly comes with its first record. It may be there.
+      if (!folders.has(folder)) on.create(folder, "", "persistent").catch(() => {});
+      folders.add(folder);
+      if (await create()) return;
+    }
+    while (!over.aborted) {
+      await node.assertHeld(on);
+      const found = await on.read(path);
+      if (!found) {
+        await on.create(folder, "", "persistent");
+        if (await create()) return;
+        continue;
+      }
+      assertMine(found, path);
+      const done = isHeld(found, on)
+        ? await write(found.version)
+        : await create([{ remove: path, version: found.version }]);
+      if (done) return;
+    }
   };
 
   return {
@@ -93,63 +166,39 @@ export function createZookeeperLease(
             async (on) => {
               own.clear();
               others = new Set();
-              await gather(on);
+              const all = await readAll(on);
+              await Promise.all(all.map(({ path, record }) => take(on, path, record)));
             },
           ),
         ),
       ),
 
     register: (instance, signal) =>
-      call(signal, async () => {
-        const on = await node.connection();
-        const path = pathOf(instance);
-        const text = encodeInstance(instance);
-        if (own.has(path)) {
-          const holder = await on.write(path, text);
-          if (holder === node.holderOn(on)) return { leftOut: [] };
-          own.delete(path);
-        }
-        const folder = folderOf(path);
-        // In the same breath, since a service's node mostly comes with its first record. It may be there.
-        if (!folders.has(folder)) on.create(folder, "", "persistent").catch(() => {});
-        folders.add(folder);
-        while (!(await on.create(path, text, node.mode))) {
-          const found = await on.read(path);
-          if (!found) continue;
-          assertMine(found, path);
-          if (found.holder === on.session.id) {
-            if ((await on.write(path, text)) === on.session.id) break;
-          } else {
-            await node.assertHeld(on);
-            if (await on.replace(path, found.version, text, node.mode)) break;
-          }
-        }
-        own.add(path);
+      call(signal, async (over) => {
+        await put(await toWrite(), pathOf(instance), encodeInstance(instance), over);
         return { leftOut: [] };
       }),
 
     deregister: (ref, signal) =>
-      call(signal, async () => {
-        const on = await node.connection();
+      call(signal, async (over) => {
+        const on = await toWrite();
         const path = pathOf(ref);
-        // Only this session's own node needs no look.
-        const remove = async (version?: number) => {
-          const removed = on.remove(path, version);
+        const remove = async (version: number) => {
+          const removed = on.commit([node.guard(), { remove: path, version }]);
           // In the same breath, and mostly refused: the service's node goes with its last record.
           folders.delete(folderOf(path));
           on.remove(folderOf(path)).catch(() => {});
           return removed;
         };
-        if (own.has(path)) {
-          await remove();
-          own.delete(path);
-          return;
-        }
-        for (;;) {
+        const known = own.get(path);
+        own.delete(path);
+        if (known !== undefined && (await remove(known))) return;
+        while (!over.aborted) {
           const found = await on.read(path);
           if (!found) return;
           assertMine(found, path);
           if (await remove(found.version)) return;
+          await node.assertHeld(on);
         }
       }),
 
@@ -158,18 +207,21 @@ export function createZookeeperLease(
     release: (signal) =>
       call(signal, () =>
         inTurn(async () => {
-          if (node.kept && node.held()) {
-            const on = await node.connection();
-            const records = await gather(on);
-            const ours = records.filter((instance) => instance.owner === mine).map(pathOf);
-            await Promise.all(ours.map((path) => on.remove(path)));
-            await Promise.all([...new Set(ours.map(folderOf))].map((folder) => on.remove(folder)));
-          }
+          if (node.kept && node.held()) await removeAll(await node.connection());
           own.clear();
           await node.release();
         }),
       ),
   };
+
+  /** Removes what no session takes with it; what a later owner has taken over stays. */
+  async function removeAll(on: Connection): Promise<void> {
+    others = new Set();
+    const ours = (await readAll(on)).filter(({ instance }) => instance.owner === mine);
+    await Promise.all(ours.map(({ path, record }) => on.remove(path, record.version)));
+    const left = new Set(ours.map(({ path }) => folderOf(path)));
+    await Promise.all([...left].map((folder) => on.remove(folder)));
+  }
 }
 
 const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));

@@ -1,9 +1,10 @@
 import { type Owner, ownerText } from "./backend.ts";
-import { decodeClaim, encodeClaim } from "./layouts/claim.ts";
+import { decodeClaim, encodeClaim, listingOver } from "./layouts/claim.ts";
 import type { ListedLayout } from "./layouts/layout.ts";
 import type { Change, ListedStore } from "./layouts/listed-store.ts";
 import type { Connection, Step } from "./zookeeper-connection.ts";
-import { type Connector, createZookeeperNode } from "./zookeeper-node.ts";
+import { createZookeeperNode } from "./zookeeper-node.ts";
+import type { Connector } from "./zookeeper-session.ts";
 
 /** A state of a node: what a write of it must meet. */
 interface At {
@@ -17,8 +18,9 @@ export function createZookeeperListed(
   layout: ListedLayout,
   owner: Owner,
   ttl: number,
+  inherits?: string,
 ): ListedStore<At> {
-  const node = createZookeeperNode(connect, layout.root, owner, ttl);
+  const node = createZookeeperNode(connect, layout.root, owner, ttl, inherits);
   const claimed = { owner: ownerText(owner), run: owner.run };
   /** Of the node, as we left it. */
   let version = -1;
@@ -43,7 +45,7 @@ export function createZookeeperListed(
 
     async hold(listing) {
       const { ttl: granted } = await node.hold(
-        (before) => (before?.owner === claimed.owner ? { keys: [], records: before.records } : listing),
+        (before) => listingOver(before, claimed.owner, inherits, listing),
         async () => {
           taken = true;
         },

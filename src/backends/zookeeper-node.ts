@@ -3,14 +3,8 @@ import { encodeSegment } from "../instance.ts";
 import { type Owner, ownerText, type Renewal } from "./backend.ts";
 import { type Claim, decodeClaim, encodeClaim, type Listing } from "./layouts/claim.ts";
 import { assertFree } from "./layouts/free.ts";
-import { callLimit } from "./limited.ts";
-import { type Connection, type Mode, nobody, type Session, type Znode } from "./zookeeper-connection.ts";
-
-/** Connects anew, or to a session that lives already, within `limit` ms. */
-export type Connector = (want: {
-  readonly session?: Session | undefined;
-  readonly limit: number;
-}) => Promise<Connection>;
+import { type Connection, type Mode, nobody, type Step, type Znode } from "./zookeeper-connection.ts";
+import { type Connector, createSessionLink, isLost } from "./zookeeper-session.ts";
 
 /** `nodes/<node>` as one run holds it, and the session in which it and the records are. */
 export interface ZookeeperNode {
@@ -24,7 +18,9 @@ export interface ZookeeperNode {
   holderOn(on: Connection): string;
   /** A connection to the session; LEASE_LOST unless the node was claimed in it. */
   connection(): Promise<Connection>;
-  /** Rejects unless the node is ours: called between reading a record in another session and moving it. */
+  /** The part of a transaction without which nothing is to be written: it fails once the node is not ours. */
+  guard(): Step;
+  /** Rejects unless the node is ours, where a guard failed; it may have failed because the node was rewritten. */
   assertHeld(on: Connection): Promise<Znode>;
   /**
    * Beats once or claims the node: with what `listing` returns, given the claim before. `move` then takes the
@@ -39,6 +35,12 @@ export interface ZookeeperNode {
 }
 
 /**
+ * Claims that replace one another, each while the one before stands, have different versions: no run that was
+ * replaced, however long it stood still, writes under the claim of one of so many that followed.
+ */
+const generations = 16;
+
+/**
  * One session for all that a host writes. A connection that broke is replaced by one to the same session, so that
  * only a session that expired is `fresh`. With a `ttl` of 0 the nodes are persistent: a session is then but a
  * connection, and the next one is as good.
@@ -48,6 +50,7 @@ export function createZookeeperNode(
   root: string,
   owner: Owner,
   ttl: number,
+  inherits?: string,
 ): ZookeeperNode {
   const mine = ownerText(owner);
   const path = `${root}/nodes/${encodeSegment(owner.node)}`;
@@ -55,58 +58,36 @@ export function createZookeeperNode(
   const mode: Mode = kept ? "persistent" : "ephemeral";
   const holderOn = (on: Connection) => (kept ? nobody : on.session.id);
 
-  /** Ours until the server says that it expired. */
-  let session: Session | undefined;
-  let link: Connection | undefined;
-  let attaching: Promise<Connection> | undefined;
   /** Whether the node was claimed in this session, and nothing has told otherwise since. */
   let ready = false;
   /** Whether this run ever held the node: only then is another run of the same owner a newer one. */
   let held = false;
   /** Whether `hold` has told of the present claim. */
   let told = false;
+  /** Of the node as we left it or saw it last. */
+  let version = 0;
 
   const lost = () => new PortolanError("LEASE_LOST", `the session of node ${owner.node} is gone; renew it`);
 
+  const link = createSessionLink(connect, { lost, renewed: kept });
   const forget = () => {
-    session = undefined;
-    link = undefined;
+    link.forget();
     if (!kept) ready = false;
   };
-
-  const begin = async (): Promise<Connection> => {
-    link = await connect({ limit: callLimit });
-    session = link.session;
-    return link;
-  };
-
-  const reattach = async (to: Session): Promise<Connection> => {
-    try {
-      link = await connect({ session: to, limit: Math.min(callLimit, to.timeout / 3) });
-      return link;
-    } catch (error) {
-      if (!isLost(error)) throw error;
-      forget();
-      if (kept) return begin();
-      throw error;
-    } finally {
-      attaching = undefined;
-    }
-  };
-
-  /** The session's connection, made again if it broke. */
   const attach = async (): Promise<Connection> => {
-    if (link && !link.gone.aborted) return link;
-    if (!session) throw lost();
-    attaching ??= reattach(session);
-    return attaching;
+    try {
+      return await link.attach();
+    } catch (error) {
+      if (isLost(error) && !kept) ready = false;
+      throw error;
+    }
   };
 
   /** Rejects when somebody else holds the node. */
   const checkFree = ({ holder, text }: Znode): Claim | undefined => {
     const claim = decodeClaim(text, path);
     try {
-      assertFree({ place: path, living: holder !== nobody, claim }, owner, held);
+      assertFree({ place: path, living: holder !== nobody, claim }, owner, held, inherits);
     } catch (error) {
       ready = false;
       throw error;
@@ -119,9 +100,26 @@ export function createZookeeperNode(
     const holder = await on.read(path);
     if (!holder) return undefined;
     const own = holder.holder === holderOn(on);
-    if (own && !kept) return holder;
-    const claim = checkFree(holder);
-    return own && claim ? holder : undefined;
+    if (own && kept && checkFree(holder)?.owner !== mine) return undefined;
+    if (!own) checkFree(holder);
+    if (own) version = holder.version;
+    return own ? holder : undefined;
+  };
+
+  /** Puts our claim in the place of one that stands, with a version that it did not have. */
+  const takeFrom = async (on: Connection, holder: Znode, text: string): Promise<boolean> => {
+    const lasts = kept && holder.holder === nobody;
+    const next = lasts ? holder.version + 1 : (holder.version + 1) % generations;
+    const steps: readonly Step[] = lasts
+      ? [{ write: path, version: holder.version, text }]
+      : [
+          { remove: path, version: holder.version },
+          { create: path, text, mode },
+          ...Array.from({ length: next }, (_, at) => ({ write: path, version: at, text })),
+        ];
+    const taken = await on.commit(steps);
+    if (taken) version = next;
+    return taken;
   };
 
   const claimNode = async (
@@ -132,10 +130,13 @@ export function createZookeeperNode(
       const holder = await on.read(path);
       const claim = (before?: Claim) => encodeClaim({ owner: mine, run: owner.run }, listing(before));
       if (!holder) {
+        version = 0;
         if (await on.create(path, claim(), mode)) return;
+      } else if (holder.holder === on.session.id) {
+        version = holder.version;
+        return;
       } else {
-        if (holder.holder === on.session.id) return;
-        if (await on.replace(path, holder.version, claim(checkFree(holder)), mode)) return;
+        if (await takeFrom(on, holder, claim(checkFree(holder)))) return;
       }
     }
   };
@@ -146,6 +147,7 @@ export function createZookeeperNode(
     mode,
     held: () => ready,
     holderOn,
+    guard: () => ({ check: path, version }),
 
     async connection() {
       if (!ready) throw lost();
@@ -161,7 +163,7 @@ export function createZookeeperNode(
 
     async hold(listing, move) {
       let beaten = false;
-      if (session) {
+      if (link.current()) {
         try {
           beaten = (await holds(await attach())) !== undefined && ready;
         } catch (error) {
@@ -170,7 +172,7 @@ export function createZookeeperNode(
         }
       }
       if (!beaten) {
-        if (!session) await begin();
+        if (!link.current()) await link.begin();
         told = false;
         const on = await attach();
         await claimNode(on, listing);
@@ -178,6 +180,7 @@ export function createZookeeperNode(
         await move(on);
         ready = true;
       }
+      const session = link.current();
       if (!session) throw lost();
       const fresh = !told;
       told = true;
@@ -185,10 +188,14 @@ export function createZookeeperNode(
     },
 
     async release() {
-      if (!session) return;
+      if (!link.current()) return;
       try {
         const on = await attach();
-        if (kept && ready) await on.remove(path);
+        while (kept && ready) {
+          const holder = await on.read(path);
+          const own = holder?.holder === nobody && decodeClaim(holder.text, path)?.owner === mine;
+          if (!own || (await on.remove(path, holder.version))) break;
+        }
         await on.end();
       } catch (error) {
         if (!isLost(error)) throw error;
@@ -198,5 +205,3 @@ export function createZookeeperNode(
     },
   };
 }
-
-const isLost = (error: unknown) => error instanceof PortolanError && error.code === "LEASE_LOST";

@@ -180,8 +180,13 @@ export function createTree(
       wanted = next;
       // Services that nobody names are let go from now on.
       if (!wanted.all) listed = false;
-      if (wanted.all && !listed) await listNames();
-      await Promise.all([...wanted.names].map(answered));
+      const reading = async () => {
+        if (wanted.all && !listed) await listNames();
+        await Promise.all([...wanted.names].map(answered));
+      };
+      const done = reading();
+      guard(done);
+      await done;
     },
     refresh() {
       if (wanted.all) guard(listNames());

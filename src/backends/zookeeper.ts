@@ -1,40 +1,25 @@
+import { setMaxListeners } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
 import { coded, PortolanError } from "../errors.ts";
-import type { Backend, BackendOptions } from "./backend.ts";
-import { curatorLayout } from "./layouts/curator.ts";
-import { chooseLayout, type Layout, type Layouts, refused } from "./layouts/layout.ts";
+import { encodeSegment } from "../instance.ts";
+import { type Backend, type BackendOptions, type Owner, ownerText } from "./backend.ts";
+import { listedBy } from "./layouts/claim.ts";
 import { createListedLease } from "./layouts/listed-lease.ts";
-import { portolanLayout } from "./layouts/portolan.ts";
-import { registratorNodeLayout } from "./layouts/registrator.ts";
 import type { BackendUrl } from "./url.ts";
 import { type Connection, type ConnectionOptions, connect } from "./zookeeper-connection.ts";
+import { createZookeeperFollow } from "./zookeeper-follow.ts";
+import { createZookeeperKv } from "./zookeeper-keys.ts";
+import { zookeeperLayout } from "./zookeeper-layouts.ts";
 import { createZookeeperLease } from "./zookeeper-lease.ts";
 import { createZookeeperListed } from "./zookeeper-listed.ts";
-import type { Connector } from "./zookeeper-node.ts";
+import { createZookeeperLock } from "./zookeeper-lock.ts";
+import type { Connector } from "./zookeeper-session.ts";
 import { createZookeeperWatch } from "./zookeeper-watch.ts";
 
 /** Milliseconds: a dead server is noticed after two thirds of it. */
 const readerTimeout = 10_000;
 const readerLimit = 5_000;
-
-/**
- * Where ZooKeeper's nodes lie. In the foreign layouts each child of the chroot is a service, so that Portolan's
- * own nodes stand elsewhere.
- */
-const layouts: Layouts = {
-  portolan: (url) => portolanLayout(url.path),
-  curator: foreign("curator", curatorLayout),
-  registrator: foreign("registrator", registratorNodeLayout),
-};
-
-function foreign(name: string, make: (services: string, root: string) => Layout): Layouts[string] {
-  return (url) => {
-    if (url.path === "" || /^\/(portolan|zookeeper)$/.test(url.path)) {
-      throw refused(url, `layout ${name} needs a path of its own, e.g. zookeeper://127.0.0.1:2181/services`);
-    }
-    return make(url.path, `/portolan/${name}${url.path}`);
-  };
-}
 
 /**
  * `zookeeper://h1:2181[,h2…]/chroot`. Records are the ephemeral nodes `<chroot>/services/<service>/<id>`; each
@@ -43,26 +28,36 @@ function foreign(name: string, make: (services: string, root: string) => Layout)
  */
 export async function openZookeeper(url: BackendUrl, options: BackendOptions): Promise<Backend> {
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
-  for (const parameter of ["ca", "cert", "key", "token-file"]) {
-    if (url.query.has(parameter))
-      throw bad(`"${parameter}" is not available for ZooKeeper yet; leave it out`);
+  if (url.query.has("token-file")) {
+    throw bad('"token-file" is not available for ZooKeeper, which knows users; use user and password-file');
   }
-  if (/\/\.{0,2}(\/|$)/.test(url.path)) throw bad(`"${url.path}" is not a path of ZooKeeper nodes`);
-  const layout = chooseLayout(url, layouts, options.layout ?? "portolan");
+  const layout = zookeeperLayout(url, options.layout);
   const user = url.query.get("user");
   const passwordFile = url.query.get("password-file");
   if ((user === undefined) !== (passwordFile === undefined)) {
     throw bad("user and password-file belong together; give both");
   }
-  const password =
-    passwordFile === undefined
-      ? undefined
-      : await readFile(passwordFile, "utf8").catch((error: unknown) => {
-          throw coded("BACKEND_URL", error, `backend "${url.title}": password-file: `);
-        });
+  const file = async (parameter: string) => {
+    const path = url.query.get(parameter);
+    if (path === undefined) return undefined;
+    return readFile(path).catch((error: unknown) => {
+      throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
+    });
+  };
+  const password = (await file("password-file"))?.toString("utf8");
   const digest = password === undefined ? undefined : `${user}:${password.replace(/\r?\n$/, "")}`;
+  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
+  if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
+  try {
+    createSecureContext({ ca, cert, key });
+  } catch (error) {
+    throw coded("BACKEND_URL", error, `backend "${url.title}": ca, cert or key: `);
+  }
+  const tls = ca || cert || url.scheme.endsWith("+tls") ? { ca, cert, key } : undefined;
 
   const closed = new AbortController();
+  // Each connection listens to it; that is no leak.
+  setMaxListeners(0, closed.signal);
   const hosts = shuffled(url.hosts.length > 0 ? url.hosts : [{ host: "127.0.0.1", port: undefined }]);
 
   /** Tries each host once, beginning with the one that answered last. */
@@ -72,7 +67,7 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     let failure: unknown;
     for (const { host, port = 2181 } of [...hosts]) {
       try {
-        return await connect({ ...want, host, port, digest, limit: want.limit / hosts.length });
+        return await connect({ ...want, host, port, digest, tls, limit: want.limit / hosts.length });
       } catch (error) {
         if (!(error instanceof PortolanError && error.code === "BACKEND_UNREACHABLE")) throw error;
         failure = error;
@@ -82,10 +77,10 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     throw failure;
   };
 
-  const watch = createZookeeperWatch(
-    (signal) => dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: true, signal }),
-    layout,
-  );
+  const toRead = (signal: AbortSignal) =>
+    dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: true, signal });
+  const watch = createZookeeperWatch(toRead, layout);
+  const follow = createZookeeperFollow(toRead);
   return {
     title: url.title,
     capabilities: { expiry: "session", checks: false },
@@ -97,10 +92,45 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
         dial({ ...want, timeout, keepAlive: ttl === 0, signal: closed.signal });
       return layout.whole
         ? createZookeeperLease(connector, layout, owner, ttl, lease)
-        : createListedLease(createZookeeperListed(connector, layout, owner, ttl), layout, owner, lease);
+        : createListedLease(
+            createZookeeperListed(connector, layout, owner, ttl, lease?.inherits),
+            layout,
+            owner,
+            lease,
+          );
+    },
+    async living(nodes, signal) {
+      const on = await dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: false, signal });
+      try {
+        await on.catchUp();
+        const claimed = new Set(await on.list(`${layout.root}/nodes`));
+        return new Set([...nodes].filter((node) => claimed.has(encodeSegment(node))));
+      } finally {
+        await on.end();
+      }
+    },
+    ...(!layout.whole && {
+      async listed(owner: Owner, signal: AbortSignal) {
+        const on = await dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: false, signal });
+        try {
+          await on.catchUp();
+          const key = `${layout.root}/nodes/${encodeSegment(owner.node)}`;
+          const node = await on.read(key);
+          return node ? listedBy(ownerText(owner), [{ key, text: node.text }]) : [];
+        } finally {
+          await on.end();
+        }
+      },
+    }),
+    kv: createZookeeperKv(() => toRead(closed.signal), follow, url.path),
+    lock(name, contender, ttl) {
+      const connector: Connector = (want) =>
+        dial({ ...want, timeout: ttl * 1000, keepAlive: false, signal: closed.signal });
+      return createZookeeperLock(connector, follow, layout.root, { name, contender });
     },
     async close() {
       watch.close();
+      follow.close();
       closed.abort();
     },
   };

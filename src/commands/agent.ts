@@ -1,12 +1,20 @@
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Context } from "./context.ts";
-import { startWith as startRegistrator } from "./registrator.ts";
-import { type Parts, runDaemon } from "./run-daemon.ts";
+import { previewRegistrations, startWith as startRegistrator } from "./registrator.ts";
+import { type Parts, runDaemon, urlsOf } from "./run-daemon.ts";
 import { startWith as startTemplater } from "./templater.ts";
 
-/** `portolan agent`: both daemons over one backend. */
-export function runAgent(context: Context): Promise<number> {
-  return runDaemon(context, startAgent);
+/**
+ * `portolan agent`: both daemons over one backend. With `--dry-run` it prints what the registrator would change in
+ * the backend, then what the templater would write of what the backend holds. What it registers in its own memory
+ * changes nothing for anybody, so there the templater shows what would come of it.
+ */
+export async function runAgent(context: Context): Promise<number> {
+  const { settings } = context;
+  const isOwnMemory = urlsOf(settings).every((url) => url === "memory:");
+  if (!settings.values.dryRun || isOwnMemory) return runDaemon(context, startAgent);
+  const code = await previewRegistrations(context);
+  return code === 0 ? runDaemon(context, startTemplater) : code;
 }
 
 /**
@@ -45,9 +53,11 @@ function startAgent(parts: Parts, context: Context): Daemon {
       templater?.refresh();
     },
     // The templater first: it must not render what the registrator takes away at its end. It looks no more once
-    // its stop has begun, and both have to leave within the same 5 s.
+    // its stop has begun, and both have to leave within the same 5 s. A drain comes before all that: it is for
+    // the proxies, and this templater is who tells them.
     async stop(hurry) {
       ending.abort();
+      await registrator.drain?.(hurry);
       await Promise.all([templater?.stop(), registrator.stop(hurry)]);
     },
   };

@@ -1,4 +1,7 @@
+import { existsSync } from "node:fs";
 import type { Backend, Snapshot } from "../backends/backend.ts";
+import { emptySnapshot } from "../backends/records.ts";
+import { parseBackendUrl } from "../backends/url.ts";
 import { deadline } from "../clock.ts";
 import type { RegistratorOptions } from "../registrator/index.ts";
 import { createPreview } from "../registrator/preview.ts";
@@ -25,7 +28,7 @@ export async function runDryRun(
       const all = await Promise.all(
         backends.map(async (backend) => ({
           title: backend.title,
-          lines: await preview.of(await read(backend, stop)),
+          lines: await preview.of(await read(backend, stop), backend.listed),
         })),
       );
       for (const { title, lines } of all) {
@@ -43,6 +46,9 @@ export async function runDryRun(
 
 /** Everything that a backend holds now. */
 async function read(backend: Backend, stop: AbortSignal): Promise<Snapshot> {
+  const { scheme, path } = parseBackendUrl(backend.title);
+  // Whoever observes a folder makes it.
+  if (scheme === "file" && !existsSync(path)) return emptySnapshot;
   const observation = backend.observe({ services: "all" });
   try {
     const look = () => {

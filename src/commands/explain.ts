@@ -2,7 +2,7 @@ import { deadline } from "../clock.ts";
 import { nearest } from "../config/nearest.ts";
 import { PortolanError } from "../errors.ts";
 import { canonical } from "../instance.ts";
-import { hostAddress } from "../registrator/address/host-address.ts";
+import { hostAddress, otherHostAddress } from "../registrator/address/host-address.ts";
 import { type Explanation, explain, type Known } from "../registrator/explain.ts";
 import { lookAtDocker } from "../registrator/look.ts";
 import { shown } from "../registrator/rules/shown.ts";
@@ -26,7 +26,13 @@ export async function runExplain({ settings, env, stop, print }: Context): Promi
   const rules = registratorSettings(settings, () => false);
   const { engine, known } = await lookAtDocker(docker, rules, env, deadline(patience, stop));
   const address = hostAddress(rules.ip, { env, engine, docker });
-  const explanation = explain(find(wanted, known), { engine, settings: rules, hostAddress: address });
+  const otherAddress = otherHostAddress(rules.ip, address, { env, engine, docker });
+  const explanation = explain(find(wanted, known), {
+    engine,
+    settings: rules,
+    hostAddress: address,
+    otherHostAddress: otherAddress,
+  });
   print(json ? `${JSON.stringify(record(explanation), undefined, 2)}\n` : explanationText(explanation));
   return 0;
 }

@@ -95,4 +95,70 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     daemon: false,
     load: async () => (await import("./explain.ts")).runExplain,
   },
+  watch: {
+    positionals: "SERVICE [BACKEND] -- CMD...",
+    summary: "run a command after each change of a service, its instances as JSON on standard input",
+    examples: [
+      ["watch web consul: -- ./notify.sh", "once at the start, then once per change"],
+      ["watch db --once etcd://10.0.0.2:2379 -- jq -r '.[].address'", "once, with the command's exit code"],
+    ],
+    daemon: false,
+    load: async () => (await import("./watch.ts")).runWatch,
+  },
+  expect: {
+    positionals: "FILE [BACKEND]",
+    summary: "compare declared counts with what is ready: a Nagios plugin, a script check of Consul",
+    examples: [
+      ["expect counts.yaml consul:", "exit 0 equal, 1 too many, 2 too few, 3 backend unknown"],
+      ["expect counts.yaml --json etcd://10.0.0.2:2379", "for programs; the file: services: { web: 3 }"],
+    ],
+    daemon: false,
+    load: async () => (await import("./expect.ts")).runExpect,
+  },
+  acl: {
+    positionals: "consul|etcd|zookeeper [ROLE] [BACKEND]",
+    summary: "print the least rights that a registrator and a templater need",
+    examples: [
+      ["acl consul", "rules of Consul's ACL, for both"],
+      ["acl consul registrator", "for one: | consul acl policy create -name registrator -rules -"],
+      ["acl etcd://10.0.0.2:2379/lb", "etcdctl commands for the keys of this URL: | sh"],
+      ["acl etcd --node host1", "a registrator that may claim this host only"],
+      ["acl zookeeper", "access lists: | zkCli.sh"],
+    ],
+    daemon: false,
+    load: async () => (await import("./acl.ts")).runAcl,
+  },
+  journal: {
+    positionals: "[TARGET]",
+    summary: "show the templater's last changes: what for, with what verdict, in which time",
+    examples: [
+      ["journal", "all targets, the newest last"],
+      ["journal /etc/haproxy/haproxy.cfg --diff", "one, with what has changed in the file"],
+      ["journal --json", "for programs"],
+    ],
+    daemon: false,
+    load: async () => (await import("./journal.ts")).runJournal,
+  },
+  rollback: {
+    positionals: "TARGET",
+    summary: "go back to the file before the last change, checked and reloaded, and stay there",
+    examples: [
+      ["rollback /etc/haproxy/haproxy.cfg", "again: one change further back"],
+      ["rollback haproxy.cfg -c portolan.yaml", "a group goes back as a whole"],
+      ["rollback haproxy.cfg --release", "render again"],
+    ],
+    daemon: false,
+    load: async () => (await import("./rollback.ts")).runRollback,
+  },
+  migrate: {
+    positionals: "consul-template|confd|docker-gen FILE",
+    summary: "turn their configuration and templates into ours, and tell each line that is not turned",
+    examples: [
+      ["migrate consul-template haproxy.hcl --out /etc/portolan", "a configuration with its templates"],
+      ["migrate confd /etc/confd/confd.toml", "every resource of its conf.d, printed"],
+      ["migrate docker-gen nginx.tmpl > nginx.conf.hbs", "one template"],
+    ],
+    daemon: false,
+    load: async () => (await import("./migrate.ts")).runMigrate,
+  },
 };

@@ -10,11 +10,7 @@ import { type Parts, runDaemon, type Start } from "./run-daemon.ts";
 export async function runRegistrator(context: Context): Promise<number> {
   const { settings, log } = context;
   const { once, dryRun, ttl, onExit } = settings.values;
-  if (dryRun)
-    return runDryRun(
-      context,
-      optionsOf(settings, () => false, context),
-    );
+  if (dryRun) return previewRegistrations(context);
   const code = await runDaemon(context, startWith);
   if (once && code === 0 && onExit === "keep") {
     const until =
@@ -22,6 +18,14 @@ export async function runRegistrator(context: Context): Promise<number> {
     log.info({}, `what is registered stays ${until}`);
   }
   return code;
+}
+
+/** What `--dry-run` does, `agent` too. */
+export function previewRegistrations(context: Context): Promise<number> {
+  return runDryRun(
+    context,
+    optionsOf(context.settings, () => false, context),
+  );
 }
 
 /** Starts a registrator as the settings say; `agent` does the same. */
@@ -61,6 +65,13 @@ export function registratorSettings({ values }: Settings, restarting: () => bool
     compat,
     adopt,
     allowCheckScripts,
+    probes: {
+      interval: values.probeInterval,
+      timeout: values.probeTimeout,
+      rise: values.probeRise,
+      fall: values.probeFall,
+      logins: new Map(values.probeCredentials),
+    },
     ttlSeconds: Math.ceil(ttl / 1000),
     resync: resync || options.resync.initial,
     get onExit() {

@@ -1,11 +1,13 @@
 import { hostname } from "node:os";
-import type { Interest, Snapshot } from "../backends/backend.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Interest, KeyWants, Snapshot } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
 import { coded } from "../errors.ts";
-import { interestOf, sameInterest } from "../templater/interest.ts";
+import { interestOf, keysOf, sameInterest } from "../templater/interest.ts";
 import { loadTemplate } from "../templater/load.ts";
-import { type Rendered, renderTemplate, type Template } from "../templater/render.ts";
+import { type Rendered, renderTemplate } from "../templater/render.ts";
 import type { Target } from "../templater/target.ts";
+import type { World } from "../templater/view.ts";
 import type { Context } from "./context.ts";
 import { diffWithLive } from "./live-diff.ts";
 import { settle } from "./settle.ts";
@@ -43,40 +45,55 @@ async function renderAll(context: Context): Promise<readonly Output[]> {
     settings.targets.map(async (target) => ({ target, template: await loadTemplate(target.source) })),
   );
   const node = settings.values.node ?? hostname();
-  const render = (snapshot: Snapshot | undefined) =>
-    templates.map(({ target, template }) => ({ target, rendered: attempt(template, snapshot, node, env) }));
+  const render = (snapshot: Snapshot | undefined, keys: World["keys"]) =>
+    templates.map(({ target, template }) => ({
+      target,
+      rendered: renderTemplate(template, { snapshot, keys, env, node }),
+    }));
 
   const { snapshot } = settings.values;
-  if (snapshot !== undefined) return finished(render(await readSnapshot(snapshot))) ?? [];
+  if (snapshot !== undefined) return finished(render(await readSnapshot(snapshot), "none")) ?? [];
 
   const backend = await openBackend(settings.values.backend[0] ?? "", { env });
   let interest: Interest = { services: new Set() };
+  let wants: KeyWants = { keys: new Set(), trees: new Set() };
   const observation = backend.observe(interest);
+  const keys = backend.kv?.watch(wants);
+  const keysNow = () => {
+    const now = keys?.current();
+    return keys === undefined ? "none" : now?.known ? now.value : undefined;
+  };
   try {
     const look = (): readonly Output[] | undefined => {
       const observed = observation.current();
-      const outputs = render(observed.known ? observed.value : undefined);
+      const outputs = render(observed.known ? observed.value : undefined, keysNow());
       const done = finished(outputs);
-      const next = interestOf(outputs.map(({ rendered }) => rendered.reads));
-      if (done || sameInterest(interest, next)) return done;
-      interest = next;
-      observation.want(interest);
+      const reads = outputs.map(({ rendered }) => rendered.reads);
+      const [next, nextKeys] = [interestOf(reads), keysOf(reads)];
+      if (done || (sameInterest(interest, next) && isDeepStrictEqual(wants, nextKeys))) return done;
+      if (!sameInterest(interest, next)) observation.want(next);
+      if (!isDeepStrictEqual(wants, nextKeys)) keys?.want(nextKeys);
+      [interest, wants] = [next, nextKeys];
       return look();
     };
-    return await settle(observation, backend.title, look, patience, stop);
+    const both = {
+      current: () => {
+        const now = observation.current();
+        const problem = now.problem ?? keys?.current().problem;
+        return problem ? { ...now, problem } : now;
+      },
+      subscribe(listener: () => void) {
+        const ends = [observation.subscribe(listener), keys?.subscribe(listener)];
+        return () => {
+          for (const end of ends) end?.();
+        };
+      },
+    };
+    return await settle(both, backend.title, look, patience, stop);
   } finally {
-    await observation.close();
+    await Promise.all([observation.close(), keys?.close()]);
     await backend.close();
   }
-}
-
-function attempt(
-  template: Template,
-  snapshot: Snapshot | undefined,
-  node: string,
-  env: Context["env"],
-): Rendered {
-  return renderTemplate(template, { snapshot, env, node });
 }
 
 /** The outputs when none of them waits for anything. */

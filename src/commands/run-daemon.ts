@@ -10,6 +10,7 @@ import type { Daemon } from "../daemon.ts";
 import { coded, PortolanError } from "../errors.ts";
 import { openStateDir, type StateDir } from "../state-dir.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
+import { watchFiles } from "../watched-files.ts";
 import { type BackendPool, createBackendPool } from "./backend-pool.ts";
 import type { Context } from "./context.ts";
 
@@ -30,7 +31,7 @@ const onceBound = 60_000;
 
 /**
  * The life of a daemon: lock the state folder, serve the status pages, start, read the configuration again
- * at each SIGHUP, and stop. With `--once`: start, wait until all is in sync, stop.
+ * at each SIGHUP and when its file changes, and stop. With `--once`: start, wait until all is in sync, stop.
  */
 export async function runDaemon(context: Context, start: Start): Promise<number> {
   const { settings, log } = context;
@@ -40,12 +41,15 @@ export async function runDaemon(context: Context, start: Start): Promise<number>
   let server: StatusServer | undefined;
   try {
     const inside = await createInside(context, start, state, pool);
+    const files = watchFiles(() => inside.reload());
     try {
       if (settings.values.once) return await once(context, inside);
       server = await serve(context, inside);
       await state.write("listen", `${server?.address ?? "off"}\n`);
       inside.start();
       context.onReload(() => inside.reload());
+      if (settings.configFile !== undefined)
+        await files.watch({ files: new Set([settings.configFile]), folders: new Set() });
       context.started();
       log.info(
         { version: context.version, pid: process.pid, listen: server?.address, config: settings.configFile },
@@ -55,6 +59,7 @@ export async function runDaemon(context: Context, start: Start): Promise<number>
       log.info({}, "stopping");
       return 0;
     } finally {
+      await files.close();
       await inside.stop();
     }
   } finally {
@@ -177,8 +182,8 @@ function layoutOf({ values }: Settings): string | undefined {
   return values.compat;
 }
 
-/** Without `backend`, only `agent` gets this far: it then needs none but its own memory. */
-function urlsOf({ values }: Settings): readonly string[] {
+/** The backends' URLs. Without any, only `agent` gets this far: it then needs none but its own memory. */
+export function urlsOf({ values }: Settings): readonly string[] {
   return values.backend.length > 0 ? values.backend : ["memory:"];
 }
 

@@ -1,7 +1,8 @@
 import { type Backend, instancesOf, type Observation, type Snapshot } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
-import { encodeInstance, type Instance } from "../instance.ts";
+import type { Instance } from "../instance.ts";
 import type { Context } from "./context.ts";
+import { recordsText } from "./records-text.ts";
 import { servicesTable } from "./services-table.ts";
 import { settle } from "./settle.ts";
 
@@ -38,15 +39,10 @@ function allOf({ complete, services }: Snapshot): readonly Instance[] | undefine
 
 function report({ settings, print, say }: Context, observation: Observation, name: string | undefined): void {
   const found = instances(observation, name) ?? [];
-  print(settings.values.json ? json(found) : servicesTable(found));
+  print(settings.values.json ? recordsText(found) : servicesTable(found));
   const observed = observation.current();
   if (!observed.known) return;
   for (const [key, reason] of observed.value.invalid) say(`unreadable record ${key}: ${reason}`);
-}
-
-/** An array with one record a line. */
-function json(found: readonly Instance[]): string {
-  return found.length === 0 ? "[]\n" : `[\n${found.map(encodeInstance).join(",\n")}\n]\n`;
 }
 
 /** Reports again after each change, until interrupted. */

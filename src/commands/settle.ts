@@ -7,7 +7,7 @@ import { PortolanError } from "../errors.ts";
  * backend's own problem when it refuses, or when nothing has come after `ms`; with ABORTED once `stop` aborts.
  */
 export function settle<T>(
-  observation: Observation,
+  observation: Pick<Observation, "current" | "subscribe">,
   title: string,
   look: () => T | undefined,
   ms: number,

@@ -1,5 +1,5 @@
 import { PortolanError } from "../errors.ts";
-import { type CommandName, commandNames } from "./command-name.ts";
+import { type CommandName, commandNames, withCommandLine } from "./command-name.ts";
 import { adviceOnFork } from "./from-registrator.ts";
 import { nearest } from "./nearest.ts";
 import { longName, type OptionName, options, optionsOf } from "./options.ts";
@@ -14,11 +14,13 @@ export interface Arguments {
   /** Texts by option, in the order given. */
   readonly flags: ReadonlyMap<OptionName, readonly string[]>;
   readonly positionals: readonly string[];
+  /** What stands after `--`, of a command that takes a command line of its own. */
+  readonly commandLine: readonly string[];
   /** What could not be understood, one sentence each. */
   readonly mistakes: readonly string[];
 }
 
-const asked = { flags: new Map(), positionals: [], mistakes: [] };
+const asked = { flags: new Map(), positionals: [], commandLine: [], mistakes: [] };
 
 /** Takes a command line apart: commands, options and positionals. Rejects with USAGE for an unknown command. */
 export async function parseArguments(argv: readonly string[]): Promise<Arguments> {
@@ -65,7 +67,9 @@ function commandPosition(argv: readonly string[]): number {
   return at;
 }
 
-async function parseOptions(command: CommandName, argv: readonly string[]): Promise<Arguments> {
+async function parseOptions(command: CommandName, all: readonly string[]): Promise<Arguments> {
+  const dashes = withCommandLine.includes(command) ? all.indexOf("--") : -1;
+  const argv = dashes < 0 ? all : all.slice(0, dashes);
   // Loaded late, so that `--version` and `--help` need not wait for it.
   const { Command, Option: CommanderOption } = await import("commander");
   const known = optionsOf(command);
@@ -120,6 +124,7 @@ async function parseOptions(command: CommandName, argv: readonly string[]): Prom
     version: given.version === true,
     flags,
     positionals: [...operands, ...positionals],
+    commandLine: dashes < 0 ? [] : all.slice(dashes + 1),
     mistakes,
   };
 }

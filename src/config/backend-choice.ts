@@ -6,7 +6,7 @@ import type { Values } from "./options.ts";
 /** What may stand alone on a command line. */
 interface Alone {
   readonly backends: 0 | 1 | "many";
-  readonly names: 0 | 1;
+  readonly names: 0 | 1 | 2;
   /** Without a backend the command can do nothing. */
   readonly needsBackend: boolean;
 }
@@ -19,6 +19,12 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   render: { backends: 1, names: 0, needsBackend: true },
   check: { backends: 0, names: 0, needsBackend: false },
   explain: { backends: 0, names: 1, needsBackend: false },
+  expect: { backends: 1, names: 1, needsBackend: true },
+  watch: { backends: 1, names: 1, needsBackend: true },
+  acl: { backends: "many", names: 2, needsBackend: false },
+  journal: { backends: 0, names: 1, needsBackend: false },
+  rollback: { backends: 0, names: 1, needsBackend: false },
+  migrate: { backends: 0, names: 2, needsBackend: false },
 };
 
 /** The words that stand alone, told apart. */

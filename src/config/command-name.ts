@@ -7,7 +7,16 @@ export const commandNames = [
   "render",
   "check",
   "explain",
+  "acl",
+  "watch",
+  "expect",
+  "journal",
+  "rollback",
+  "migrate",
 ] as const;
+
+/** The commands that take a command line of their own, after `--`. */
+export const withCommandLine: readonly CommandName[] = ["watch"];
 
 /** The first word of a command line. */
 export type CommandName = (typeof commandNames)[number];

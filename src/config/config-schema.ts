@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { PortolanError } from "../errors.ts";
+import type { GuardSettings } from "../templater/guard.ts";
 import type { Command, ContainerReload, Reload } from "../templater/target.ts";
 import { commandNames } from "./command-name.ts";
 import { parseDuration } from "./duration.ts";
@@ -131,6 +132,36 @@ const owner = z
 
 const group = z.string({ error: "it is not a name" }).min(1, "it is empty");
 
+/** A part of a whole, from 0% to 100%. */
+function parsePercent(word: string): number {
+  const [, digits] = /^(\d{1,3})%$/.exec(word) ?? [];
+  if (digits !== undefined && Number(digits) <= 100) return Number(digits) / 100;
+  throw new PortolanError("USAGE", `"${word}" is not a percentage; write e.g. 50%`);
+}
+
+const names = list(String).transform((all) => all as readonly string[]);
+
+const guard = whole({
+  maxDrop: text(parsePercent).optional(),
+  hold: text(parseDuration).optional(),
+  min: z
+    .record(z.string(), text(parseCount), { error: "it is not a mapping of services to numbers" })
+    .optional(),
+  requireNonEmpty: byForm<boolean | readonly string[]>((value) =>
+    Array.isArray(value) ? names : text(parseYes),
+  ).optional(),
+  oneMaster: names.optional(),
+}).transform(
+  ({ requireNonEmpty, ...given }): Partial<GuardSettings> =>
+    withoutAbsent<Partial<GuardSettings>>({ ...given, requireNonEmpty: requireNonEmpty || undefined }),
+);
+
+/** `true` or `false`. */
+function parseYes(word: string): boolean {
+  if (word === "true" || word === "false") return word === "true";
+  throw new PortolanError("USAGE", `"${word}" is neither true, false nor a list of services`);
+}
+
 const http = whole({
   url: z.string({ error: missingOr("it is not a URL") }).transform((url, context) => {
     if (URL.canParse(url) && /^https?:/.test(url)) return url;
@@ -214,7 +245,7 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     check: check.optional(),
     reload: reload(folder).optional(),
     timeout: text(parseDuration).optional(),
-    guard: notYet.optional(),
+    guard: guard.optional(),
     group: group.optional(),
     owner: owner.optional(),
     forEach: notYet.optional(),
@@ -222,13 +253,14 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     verify: notYet.optional(),
   };
   return whole(shape).transform(
-    ({ source, destination, mode, owner, backups, group, check, reload, timeout }) => ({
+    ({ source, destination, mode, owner, backups, group, guard, check, reload, timeout }) => ({
       source,
       destination,
       ...(mode !== undefined && { mode }),
       ...(owner !== undefined && { owner }),
       ...(backups !== undefined && { backups }),
       ...(group !== undefined && { group }),
+      ...(guard !== undefined && { guard }),
       ...(check !== undefined && { check }),
       reload: reload ?? { kind: "none" as const },
       timeout: timeout ?? defaultTimeout,

@@ -22,6 +22,15 @@ export function parseDuration(text: string, bare?: "seconds"): number {
   return ms;
 }
 
+/** A duration of at least `least` ms. Throws USAGE. */
+export function parseAtLeast(least: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms >= least) return ms;
+    throw new PortolanError("USAGE", `"${text}" is too short; the least is ${least}ms`);
+  };
+}
+
 /** A duration of at least `least` ms, or 0, which means none; a bare number means seconds. Throws USAGE. */
 export function parseNoneOrFrom(least: number): (text: string) => number {
   return (text) => {

@@ -7,9 +7,12 @@ export type ListenAddress = { readonly host: string; readonly port: number } | "
 
 /** The port at which a daemon serves its status pages by default, on 127.0.0.1. */
 export function defaultPort(command: CommandName): number {
-  return { agent: 7600, registrator: 7601, templater: 7602, services: 0, render: 0, check: 0, explain: 0 }[
-    command
-  ];
+  const ports: Readonly<Partial<Record<CommandName, number>>> = {
+    agent: 7600,
+    registrator: 7601,
+    templater: 7602,
+  };
+  return ports[command] ?? 0;
 }
 
 /**

@@ -1,10 +1,11 @@
 import { type CommandName, commandNames } from "./command-name.ts";
-import { parseDuration, parseNoneOrFrom } from "./duration.ts";
+import { parseAtLeast, parseDuration, parseNoneOrFrom } from "./duration.ts";
 import { parseAttempts, parseInterval } from "./from-registrator.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import {
   parseBackend,
   parseDockerUrl,
+  parseFew,
   parseHostAddress,
   parseOneOf,
   parseSelection,
@@ -12,6 +13,7 @@ import {
   parseTags,
   parseText,
 } from "./parse.ts";
+import { parseProbeLogin } from "./probe-login.ts";
 import { parseTemplateFlag } from "./template-entry.ts";
 import { parseWait } from "./wait-window.ts";
 
@@ -97,6 +99,8 @@ const daemons: readonly CommandName[] = ["registrator", "templater", "agent"];
 const ofRules = { commands: ["registrator", "agent", "explain"], section: "registrator" } as const;
 /** What else a registrator is told. `explain` takes it, so that it can be given a registrator's options. */
 const ofRegistrator = { ...ofRules, effective: registrator } as const;
+/** What reads the state folder of a templater, and has none of its own. */
+const ofState: readonly CommandName[] = ["journal", "rollback"];
 const ofTemplater = { commands: templater, section: "templater" } as const;
 
 /**
@@ -106,7 +110,7 @@ const ofTemplater = { commands: templater, section: "templater" } as const;
 export const options = {
   backend: list((text) => [parseBackend(text)], {
     argument: "URL",
-    commands: ["registrator", "templater", "agent", "services", "render", "check"],
+    commands: ["registrator", "templater", "agent", "services", "render", "check", "acl", "watch", "expect"],
     section: "own",
     top: true,
     separator: /\s+/,
@@ -116,7 +120,7 @@ export const options = {
   template: list((text) => [parseTemplateFlag(text)], {
     argument: "SOURCE:DEST[:COMMAND]",
     short: "t",
-    commands: ["templater", "agent", "render", "check"],
+    commands: ["templater", "agent", "render", "check", "rollback"],
     section: "templater",
     key: "templates",
     shape: "templates",
@@ -131,9 +135,14 @@ export const options = {
   }),
   dryRun: flag({ commands: daemons, section: "own", help: "print what would change, write nothing" }),
   diff: flag({
-    commands: ["render"],
+    commands: ["render", "journal"],
     section: "own",
-    help: "print what differs from the live files",
+    help: "print what differs, or was changed, in the files",
+  }),
+  release: flag({
+    commands: ["rollback"],
+    section: "own",
+    help: "end a rollback: the files are rendered again",
   }),
   snapshot: optional(parseText, {
     argument: "FILE",
@@ -142,7 +151,20 @@ export const options = {
     path: true,
     help: "read the output of `services --json` instead",
   }),
-  json: flag({ commands: ["services", "explain"], section: "own", help: "print JSON" }),
+  out: optional(parseText, {
+    argument: "DIR",
+    commands: ["migrate"],
+    path: true,
+    help: "write portolan.yaml and the templates there",
+    shown: "print them",
+  }),
+  services: optional(parseText, {
+    argument: "PATH",
+    commands: ["migrate"],
+    help: "confd: registrator's keys, as services",
+    shown: "none",
+  }),
+  json: flag({ commands: ["services", "explain", "expect", "journal"], section: "own", help: "print JSON" }),
   watch: flag({
     commands: ["services"],
     section: "own",
@@ -158,7 +180,7 @@ export const options = {
   }),
   node: optional(parseText, {
     argument: "NAME",
-    commands: ["registrator", "templater", "agent", "render", "explain"],
+    commands: ["registrator", "templater", "agent", "render", "explain", "acl"],
     section: "registrator",
     top: true,
     help: "name of this host",
@@ -195,8 +217,36 @@ export const options = {
   }),
   compat: optional(parseOneOf(["registrator"]), {
     ...ofRules,
+    // It changes where the keys lie.
+    commands: [...ofRules.commands, "acl"],
     argument: "registrator",
     help: "names, ids, tags and rules of registrator",
+  }),
+  probeInterval: value(parseAtLeast(100), "1s", {
+    ...ofRegistrator,
+    argument: "DURATION",
+    help: "between two questions for the role of a server",
+  }),
+  probeTimeout: value(parseAtLeast(50), "800ms", {
+    ...ofRegistrator,
+    argument: "DURATION",
+    help: "how long a server may take to answer",
+  }),
+  probeRise: value(parseFew(1), "2", {
+    ...ofRegistrator,
+    argument: "NUMBER",
+    help: "probes in a row that make a master",
+  }),
+  probeFall: value(parseFew(1), "3", {
+    ...ofRegistrator,
+    argument: "NUMBER",
+    help: "probes in a row without an answer: role unknown",
+  }),
+  probeCredentials: list((text) => [parseProbeLogin(text)], {
+    ...ofRegistrator,
+    argument: "NAME=USER:FILE",
+    separator: /\s+/,
+    help: "for probes: redis, postgres, mysql, http or a service",
   }),
   adopt: flag({ ...ofRegistrator, help: "take over what registrator left for this host" }),
   allowCheckScripts: flag({ ...ofRegistrator, help: "let containers run checks by script in Consul" }),
@@ -250,7 +300,7 @@ export const options = {
   }),
 
   once: flag({
-    commands: daemons,
+    commands: [...daemons, "watch"],
     section: "own",
     help: "end when all is in sync, or fail after 60s",
   }),
@@ -268,7 +318,7 @@ export const options = {
     section: "own",
     top: true,
     path: true,
-    effective: daemons,
+    effective: [...daemons, ...ofState],
     help: "what is remembered",
     shown: "/var/lib/portolan/state/COMMAND",
   }),
@@ -331,6 +381,7 @@ export function keyPaths(command: CommandName, name: OptionName): readonly (read
   const option: Option<unknown> = options[name];
   if (option.section === undefined) return [];
   const key = option.key ?? name;
+  if (name === "stateDir" && ofState.includes(command)) return [["templater", key], ["agent", key], [key]];
   const section = option.section === "own" ? command : option.section;
   return [[section, key], ...(option.top ? [[key]] : [])];
 }

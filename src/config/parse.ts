@@ -18,6 +18,14 @@ export function parseText(text: string): string {
   return text;
 }
 
+/** A whole number from `least` to 100. */
+export function parseFew(least: number): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,3}$/.test(text) && Number(text) >= least && Number(text) <= 100) return Number(text);
+    throw new PortolanError("USAGE", `"${text}" is not a whole number from ${least} to 100`);
+  };
+}
+
 /** The value of a switch, as the environment, a file or `--switch=VALUE` write it. Throws USAGE. */
 export function parseSwitch(text: string): boolean {
   const word = text.toLowerCase();

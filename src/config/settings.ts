@@ -33,6 +33,8 @@ export interface Settings {
   readonly origins: Readonly<Record<OptionName, Origin>>;
   /** What stands alone on the command line and is no backend. */
   readonly names: readonly string[];
+  /** What stands after `--`: a command line to run. */
+  readonly commandLine: readonly string[];
   readonly targets: readonly Target[];
   /** Absolute; undefined when there is none. */
   readonly configFile: string | undefined;
@@ -101,7 +103,9 @@ export async function readSettings(
   };
 
   const configSaid = said("config", options.config);
-  const configFile = configSaid ? String(parse("config", configSaid)) : await defaultFile(cwd);
+  // What `migrate` prints is sent there: the file is empty then.
+  const standard = command === "migrate" ? undefined : await defaultFile(cwd);
+  const configFile = configSaid ? String(parse("config", configSaid)) : standard;
   const file = configFile === undefined ? undefined : await read(configFile, cwd);
   mistakes.push(...(file?.mistakes ?? []).map((text): Mistake => ({ code: "CONFIG", text })));
 
@@ -131,6 +135,7 @@ export async function readSettings(
     values: complete,
     origins: origins as Record<OptionName, Origin>,
     names: positionals.names,
+    commandLine: given.commandLine,
     targets: targetsOf(complete, typeof minInterval === "number" ? minInterval : defaultMinInterval, cwd),
     configFile,
     templateSources: (file?.templateSources ?? []).map((path) => resolve(dirname(configFile ?? cwd), path)),
@@ -142,6 +147,11 @@ export async function readSettings(
       ...(complete.resync === 0
         ? [
             `--resync 0: Portolan compares nevertheless, every ${options.resync.shown}, and writes only differences`,
+          ]
+        : []),
+      ...(complete.network !== undefined && !complete.internal
+        ? [
+            `--network ${complete.network} is for containers that are registered with their own address: give --internal as well, or ${complete.labelPrefix}INTERNAL=true to a container; published ports have the host's address`,
           ]
         : []),
     ],

@@ -5,6 +5,29 @@ import type { CommandName } from "./command-name.ts";
 import type { Env } from "./settings.ts";
 
 /**
+ * The state folder that a templater has by default, be it alone or in an agent: the first one that holds the
+ * notes of one, else the templater's. Creates nothing.
+ */
+export async function templaterStateFolder(env: Env, system = "/var/lib/portolan/state"): Promise<string> {
+  const folders = (["templater", "agent"] as const).flatMap((command) => [
+    join(system, command),
+    userFolder(command, env),
+  ]);
+  for (const folder of folders) {
+    const found = await access(join(folder, "accepted.json")).then(
+      () => true,
+      () => false,
+    );
+    if (found) return folder;
+  }
+  return folders[0] ?? system;
+}
+
+function userFolder(command: CommandName, env: Env): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local", "state"), "portolan", command);
+}
+
+/**
  * The default state folder of a command: the system's, or the user's where that one cannot be written. It
  * exists when this is the system's.
  */
@@ -19,6 +42,6 @@ export async function defaultStateFolder(
     await access(folder, constants.W_OK);
     return folder;
   } catch {
-    return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local", "state"), "portolan", command);
+    return userFolder(command, env);
   }
 }

@@ -26,7 +26,7 @@ export function templateMistakes(
   cwd: string,
 ): readonly Mistake[] {
   if (template.length === 0) {
-    if (command !== "templater" && command !== "agent" && command !== "render") return [];
+    if (!["templater", "agent", "render", "rollback"].includes(command)) return [];
     const text = "no template; give -t SOURCE:DEST[:COMMAND] or templater.templates in portolan.yaml";
     return [{ code: "USAGE", text }];
   }

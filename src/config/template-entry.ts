@@ -10,6 +10,7 @@ export interface TemplateEntry {
   readonly owner?: NonNullable<Target["owner"]>;
   readonly backups?: number;
   readonly group?: string;
+  readonly guard?: NonNullable<Target["guard"]>;
   readonly check?: Command;
   readonly reload: Reload;
   /** ms. */

@@ -1,4 +1,4 @@
-import { kindOf } from "./helper.ts";
+import { type Helper, kindOf, unquoted } from "./helper.ts";
 
 /**
  * What a render may still do. Templates run in the process's only thread and nothing can interrupt them, so
@@ -41,8 +41,29 @@ export const tooLong = `renders more than ${longestOutput / 1024 / 1024} MB; loo
 
 /** The steps for a value that a helper takes or gives. */
 export function weight(value: unknown): number {
-  if (typeof value === "string") return value.length >> 6;
-  return Array.isArray(value) ? value.length : 0;
+  const plain = unquoted(value);
+  if (typeof plain === "string") return plain.length >> 6;
+  return Array.isArray(plain) ? plain.length : 0;
+}
+
+/** The steps for looking for one text in another, which takes its time where both repeat themselves. */
+export function searchWeight(whole: unknown, part: unknown): number {
+  const [hay, needle] = [unquoted(whole), unquoted(part)];
+  if (typeof hay !== "string" || typeof needle !== "string" || needle.length > hay.length) return 0;
+  return Math.floor(((hay.length - needle.length + 1) * needle.length) / 4096);
+}
+
+/** Takes the steps for the arguments of a helper, before it is called. Throws also for a text that is too long. */
+export function charge(
+  args: readonly unknown[],
+  { cost = 1, searches }: Pick<Helper, "cost" | "searches">,
+  budget: Budget,
+): void {
+  for (const arg of args) {
+    bounded(arg);
+    budget.spend((1 + weight(arg)) * cost);
+  }
+  if (searches) budget.spend(searchWeight(args[0], args[1]));
 }
 
 /** The steps for a value and all that is in it, as `json` walks it; shared parts count each time. */
@@ -59,8 +80,9 @@ export function wholeWeight(value: unknown, budget: Budget): void {
 }
 
 /** Throws for a text that is longer than a helper takes. */
-export function bounded(value: unknown): void {
-  if (typeof value === "string" && value.length > longestText) {
-    throw new Error(`needs ${kindOf(value)} of at most ${longestText / 1024 / 1024} MB`);
+function bounded(value: unknown): void {
+  const plain = unquoted(value);
+  if (typeof plain === "string" && plain.length > longestText) {
+    throw new Error(`needs ${kindOf(plain)} of at most ${longestText / 1024 / 1024} MB`);
   }
 }

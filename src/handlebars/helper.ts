@@ -10,6 +10,8 @@ export interface Helper<Call = unknown> {
   readonly named: readonly string[];
   /** Steps for each item of its lists and each 64 characters; 1 when absent. */
   readonly cost?: number;
+  /** It looks for its second argument in its first one. */
+  readonly searches?: true;
   readonly call: (args: readonly unknown[], named: Readonly<Record<string, unknown>>, call: Call) => unknown;
 }
 

@@ -20,10 +20,20 @@ function group(items: readonly unknown[], keysOf: (item: unknown) => readonly un
   return named;
 }
 
-/** What is missing the field gets `fallback`, or is left out when there is none. */
+/** A value with a separator counts as so many values at most: names and hosts are far fewer. */
+const mostParts = 100;
+
+/**
+ * What is missing the field gets `fallback`, or is left out when there is none. With a separator an item is in the
+ * group of each part.
+ */
 function groupByField(path: string): Helper["call"] {
-  return ([items], { default: fallback }) =>
-    group(list(items), (item) => [orElse(field(item, path), unquoted(fallback))]);
+  return ([items], { default: fallback, separator }) =>
+    group(list(items), (item) => {
+      const value = orElse(field(item, path), unquoted(fallback));
+      if (separator === undefined || value === undefined || value === null) return [value];
+      return [...new Set(text(value).split(text(unquoted(separator)), mostParts))];
+    });
 }
 
 function orElse(value: unknown, fallback: unknown): unknown {
@@ -49,12 +59,12 @@ export const lists: Readonly<Record<string, Helper>> = {
   byPort: { arity: [1, 1], named: [], call: groupByField("port") },
   byMeta: {
     arity: [2, 2],
-    named: ["default"],
+    named: ["default", "separator"],
     call: ([items, key], named, call) => groupByField(`meta.${text(key)}`)([items], named, call),
   },
   groupBy: {
     arity: [2, 2],
-    named: ["default"],
+    named: ["default", "separator"],
     call: ([items, path], named, call) => groupByField(text(path))([items], named, call),
   },
   where: pure(2, 3, (...args) => {
@@ -76,9 +86,12 @@ export const lists: Readonly<Record<string, Helper>> = {
   last: pure(1, 2, last),
   unique: pure(1, 1, (items) => [...new Set(list(items))]),
   pluck: pure(2, 2, (items, path) => list(items).map((item) => field(item, text(path)) ?? null)),
-  contains: pure(2, 2, (where, wanted) =>
-    typeof where === "string" ? where.includes(text(wanted)) : some(list(where), wanted),
-  ),
+  contains: {
+    ...pure(2, 2, (where, wanted) =>
+      typeof where === "string" ? where.includes(text(wanted)) : some(list(where), wanted),
+    ),
+    searches: true,
+  },
   in: pure(2, 2, (wanted, items) => some(list(items), wanted)),
   hasTag: pure(2, 2, (instance, tag) => some(list(object(instance).tags), tag)),
   len: pure(1, 1, (value) => {

@@ -1,7 +1,7 @@
 import Handlebars from "handlebars";
 import { PortolanError } from "../errors.ts";
 import { type Block, type Body, blocks } from "./blocks.ts";
-import { type Budget, bounded, createBudget, weight } from "./budget.ts";
+import { type Budget, charge, createBudget, weight } from "./budget.ts";
 import { check, placeOf } from "./check.ts";
 import { type Helper, kindOf, quotedTextOf } from "./helper.ts";
 import { didYouMean } from "./nearest.ts";
@@ -86,10 +86,7 @@ function bindHelper(name: string, helper: Helper): Bound {
   return (...args) => {
     const { data, hash, loc } = args.pop() as Options;
     return at(loc, name, () => {
-      for (const arg of args) {
-        bounded(arg);
-        data.budget.spend((1 + weight(arg)) * (helper.cost ?? 1));
-      }
+      charge(args, helper, data.budget);
       const result = helper.call(args, hash, undefined);
       data.budget.spend(weight(result));
       return result;

@@ -5,21 +5,14 @@ import { printf } from "./printf.ts";
 
 /** Texts. Where they get a number they work on it as printed. */
 export const texts: Readonly<Record<string, Helper>> = {
-  split: pure(2, 2, (value, separator) => {
-    if (text(separator) === "") throw new Error("needs a separator that is not empty");
-    return text(value) === "" ? [] : text(value).split(text(separator));
-  }),
-  replace: pure(3, 3, (value, from, to) => {
-    if (text(from) === "") throw new Error("needs a text to replace that is not empty");
-    const [whole, part, by] = [text(value), text(from), text(to)];
-    // Counted before it is made: a short text can become one that fills the memory.
-    if (by.length > part.length)
-      fits((whole.length / part.length) * by.length, () => {
-        const count = whole.split(part).length - 1;
-        return whole.length + count * (by.length - part.length);
-      });
-    return whole.replaceAll(part, () => by);
-  }),
+  split: {
+    ...pure(2, 2, (value, separator) => {
+      if (text(separator) === "") throw new Error("needs a separator that is not empty");
+      return text(value) === "" ? [] : text(value).split(text(separator));
+    }),
+    searches: true,
+  },
+  replace: { ...pure(3, 3, replaced), searches: true },
   trim: pure(1, 1, (value) => text(value).trim()),
   trimPrefix: pure(2, 2, (value, prefix) =>
     text(value).startsWith(text(prefix)) ? text(value).slice(text(prefix).length) : text(value),
@@ -43,6 +36,18 @@ export const texts: Readonly<Record<string, Helper>> = {
     },
   },
 };
+
+function replaced(value: unknown, from: unknown, to: unknown): string {
+  if (text(from) === "") throw new Error("needs a text to replace that is not empty");
+  const [whole, part, by] = [text(value), text(from), text(to)];
+  // Counted before it is made: a short text can become one that fills the memory.
+  if (by.length > part.length)
+    fits((whole.length / part.length) * by.length, () => {
+      const count = whole.split(part).length - 1;
+      return whole.length + count * (by.length - part.length);
+    });
+  return whole.replaceAll(part, () => by);
+}
 
 /** Throws when a text would be longer than a file may be: by the estimate, and then as it is counted. */
 function fits(most: number, count: () => number): void {

@@ -15,6 +15,8 @@ import type { RegistratorSettings } from "./settings.ts";
 export interface Desired {
   /** In id order; no id twice. */
   readonly instances: readonly Instance[];
+  /** The same instances in the same order, with what else the rules say of them. */
+  readonly registered: readonly Reasoned[];
   readonly remarks: readonly Remark[];
 }
 
@@ -26,11 +28,15 @@ export function desired(
   engine: Engine,
   settings: RegistratorSettings,
   hostAddress: AddressPolicy["hostAddress"],
+  otherHostAddress?: string,
 ): Desired {
-  const outcomes = [...outcomesOf(engine, settings, hostAddress).values()];
-  const instances = outcomes.flatMap(({ registered }) => registered.map(({ instance }) => instance));
+  const outcomes = [...outcomesOf(engine, settings, hostAddress, otherHostAddress).values()];
+  const registered = outcomes
+    .flatMap((outcome) => outcome.registered)
+    .sort((a, b) => compare(a.instance.id, b.instance.id));
   return {
-    instances: instances.sort((a, b) => compare(a.id, b.id)),
+    instances: registered.map(({ instance }) => instance),
+    registered,
     remarks: outcomes.flatMap(({ remarks }) => remarks),
   };
 }
@@ -40,6 +46,7 @@ export function outcomesOf(
   engine: Engine,
   settings: RegistratorSettings,
   hostAddress: AddressPolicy["hostAddress"],
+  otherHostAddress?: string,
 ): ReadonlyMap<string, Outcome> {
   const node = settings.node ?? engine.hostname;
   const owner = ownerText({ node, engine: engine.id, run: "" });
@@ -48,7 +55,8 @@ export function outcomesOf(
   for (const container of engine.containers.values()) {
     if (whyNotSelected(container, settings.select) !== undefined) continue;
     const networked = networkedBy(container, engine.containers);
-    const outcome = outcomeOf(container, { settings, hostAddress, node, owner, networked });
+    const now = { settings, hostAddress, otherHostAddress, node, owner, networked };
+    const outcome = outcomeOf(container, now);
     outcomes.set(container.id, withoutTaken(outcome, container, holders));
   }
   return outcomes;

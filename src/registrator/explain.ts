@@ -1,12 +1,9 @@
 import type { Instance } from "../instance.ts";
 import type { AddressPolicy } from "./address/address.ts";
 import { outcomesOf, whyNotSelected } from "./desired.ts";
-import type { Container } from "./docker/container.ts";
 import { crashReason } from "./docker/crashes.ts";
 import type { Engine } from "./docker/engine.ts";
-import { labelledPorts } from "./rules/labels.ts";
-import { portText } from "./rules/notes.ts";
-import type { Origins, Outcome, Remark } from "./rules/outcome.ts";
+import type { Origins, Remark } from "./rules/outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
 /** A container of a Docker, whether it runs or not. */
@@ -45,10 +42,15 @@ export interface Evidence {
   readonly engine: Engine;
   readonly settings: RegistratorSettings;
   readonly hostAddress: AddressPolicy["hostAddress"];
+  /** The host's address of the other family, if it has one. */
+  readonly otherHostAddress?: string | undefined;
 }
 
 /** Explains one container that the engine may or may not hold. Computed by the very rules that register it. */
-export function explain(known: Known, { engine, settings, hostAddress }: Evidence): Explanation {
+export function explain(
+  known: Known,
+  { engine, settings, hostAddress, otherHostAddress }: Evidence,
+): Explanation {
   const container = engine.containers.get(known.id) ?? engine.crashing.get(known.id);
   const base = {
     container: { ...known, ...(container && { image: container.image }) },
@@ -65,7 +67,7 @@ export function explain(known: Known, { engine, settings, hostAddress }: Evidenc
   const outside = whyNotSelected(container, settings.select);
   if (outside !== undefined) return none(outside);
   if (engine.crashing.has(known.id)) return none(crashReason);
-  const outcome = outcomesOf(engine, settings, hostAddress).get(known.id);
+  const outcome = outcomesOf(engine, settings, hostAddress, otherHostAddress).get(known.id);
   if (!outcome) return none("nothing is known about it");
 
   const ports = new Set(outcome.registered.map(({ port }) => port));
@@ -76,21 +78,6 @@ export function explain(known: Known, { engine, settings, hostAddress }: Evidenc
     ...base,
     instances: outcome.registered.map(({ instance, origins }) => ({ instance, origins })),
     notRegistered: outcome.remarks.filter(isMissing).map(reasonOf),
-    remarks: [
-      ...outcome.remarks.filter((remark) => !isMissing(remark)).map(reasonOf),
-      ...withoutPort(container, outcome, settings.labelPrefix).map((reason) => ({ reason })),
-    ],
+    remarks: outcome.remarks.filter((remark) => !isMissing(remark)).map(reasonOf),
   };
-}
-
-/** Labels and variables for ports that the container does not have. */
-function withoutPort(container: Container, outcome: Outcome, prefix: string): readonly string[] {
-  const told = [...outcome.registered, ...outcome.remarks].flatMap(({ port }) => port ?? []);
-  const ports = [...new Set([...container.ports.map(portText), ...told])];
-  const numbers = new Set(ports.map((port) => Number.parseInt(port, 10)));
-  return labelledPorts(container, prefix)
-    .filter(({ number }) => !numbers.has(number))
-    .map(({ from, number }) => {
-      return `${from} has no effect: the container has no port ${number}; it has: ${ports.join(", ") || "none"}`;
-    });
 }

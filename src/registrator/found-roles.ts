@@ -1,9 +1,11 @@
+import type { Backend } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
 import type { Container } from "./docker/container.ts";
 import { probeOf } from "./roles/connect.ts";
+import type { Ballot } from "./roles/election.ts";
 import { withStanding } from "./roles/publish.ts";
-import { claimant } from "./roles/role-source.ts";
-import { type Followed, probing, watchRoles } from "./roles/watch.ts";
+import { claimant, type RoleSource } from "./roles/role-source.ts";
+import { electing, type Followed, fixed, probing, watchRoles } from "./roles/watch.ts";
 import type { Reasoned, Remark } from "./rules/outcome.ts";
 import type { ProbeSettings } from "./settings.ts";
 
@@ -18,34 +20,85 @@ export interface FoundRoles {
   recall(records: readonly Instance[]): void;
   /** Servers that do not tell their role, and why. */
   remarks(): readonly Remark[];
-  close(): void;
+  /** Another number after each change of what `publish` would give. */
+  revision(): number;
+  /** Ends the asking, and waits until locks are given up. */
+  close(): Promise<void>;
 }
 
+/** How the role of an instance is found out. */
+export type Inquiry = (instance: Instance, source: RoleSource) => Followed["begin"];
+
+/** Where elections are held. */
+export interface Elections {
+  /** The lock of a service, and the name under which an instance contends for it. */
+  open(service: string, contender: string): Ballot;
+  /** Whether a lock is left to run out when it is not wanted any more, because the next process is to take it up. */
+  keeps(): boolean;
+}
+
+/** Seconds that a lock lives without a beat, where records live for ever. */
+const lockTtl = 15;
+
+/** Elections by the locks of the first backend that has locks, whatever the others are; undefined where none has. */
+export function electionsOn(
+  backends: readonly Backend[],
+  ttl: number,
+  keeps: () => boolean,
+): Elections | undefined {
+  const backend = backends.find(({ lock }) => lock !== undefined);
+  const open = backend?.lock?.bind(backend);
+  return (
+    open && {
+      open: (service, contender) => open(`roles/${service}`, contender, ttl || lockTtl),
+      keeps,
+    }
+  );
+}
+
+/**
+ * Asks the servers, and contends for the locks. Without `elections`, because no backend has locks, instances that
+ * ask for one have no role.
+ */
+export function inquiry(probes: ProbeSettings, elections: Elections | undefined): Inquiry {
+  return (instance, source) => {
+    if (source.by !== "elect") return probing(() => probeOf(instance, source, probes), probes);
+    if (elections === undefined) return fixed({ problem: "no backend that is given has locks" });
+    // Who gets no traffic is no candidate.
+    if (instance.state !== "ready") return fixed({ finding: { role: "slave" } });
+    const { id, service } = instance;
+    return electing(() => elections.open(service, id), id, elections.keeps);
+  };
+}
+
+/** Asks nobody: what the records say stays. */
+export const believing: Inquiry = () => () => {};
+
 /** `changed` is told of each role that is found, lost, or cannot be had. */
-export function createFoundRoles(probes: ProbeSettings, changed: () => void): FoundRoles {
-  const watch = watchRoles(changed);
+export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRoles {
+  let revision = 0;
+  const watch = watchRoles(() => {
+    revision += 1;
+    changed();
+  });
   let asked: readonly Reasoned[] = [];
 
-  const followed = ({ instance, roleSource }: Reasoned, started: string): readonly Followed[] => {
-    if (roleSource === undefined || roleSource.by === "elect") return [];
+  const followed = (
+    { instance, roleSource }: Reasoned,
+    containers: ReadonlyMap<string, Container>,
+  ): readonly Followed[] => {
+    if (roleSource === undefined) return [];
     const { id, service, address, port, container } = instance;
-    return [
-      {
-        id,
-        life: JSON.stringify([service, address, port, container?.id, started, claimant(roleSource)]),
-        begin: probing(() => probeOf(instance, roleSource, probes), probes),
-      },
-    ];
+    const started = containers.get(container?.id ?? "")?.started;
+    const candidate = roleSource.by === "elect" && instance.state === "ready";
+    const life = [service, address, port, container?.id, started, claimant(roleSource), candidate];
+    return [{ id, life: JSON.stringify(life), begin: begin(instance, roleSource) }];
   };
 
   return {
     publish(registered, containers) {
       asked = registered.filter(({ roleSource }) => roleSource !== undefined);
-      watch.follow(
-        asked.flatMap((one) =>
-          followed(one, containers.get(one.instance.container?.id ?? "")?.started ?? ""),
-        ),
-      );
+      watch.follow(asked.flatMap((one) => followed(one, containers)));
       return registered.map(({ instance, roleSource }) =>
         roleSource === undefined ? instance : withStanding(instance, roleSource, watch.standing(instance.id)),
       );
@@ -62,7 +115,10 @@ export function createFoundRoles(probes: ProbeSettings, changed: () => void): Fo
         const problem = watch.standing(instance.id)?.problem;
         if (roleSource === undefined || problem === undefined) return [];
         const { container, address } = instance;
-        const what = `${claimant(roleSource)} at ${address} port ${instance.port} does not tell its role: ${problem}`;
+        const what =
+          roleSource.by === "elect"
+            ? `its election fails: ${problem}`
+            : `${claimant(roleSource)} at ${address} port ${instance.port} does not tell its role: ${problem}`;
         return [
           {
             kind: "mistake",
@@ -72,6 +128,7 @@ export function createFoundRoles(probes: ProbeSettings, changed: () => void): Fo
           },
         ];
       }),
+    revision: () => revision,
     close: watch.close,
   };
 }

@@ -23,17 +23,21 @@ export interface Hands {
 /** ms that the others wait for a write: it hangs when it takes much longer than a store in good health. */
 const patience = 100;
 
+/** An address must not be offered under two names, nor a container: what removes it goes first. */
+export function goesFirst(removal: Instance, next: Instance): boolean {
+  return (
+    removal.id === next.id ||
+    (removal.container !== undefined && removal.container.id === next.container?.id) ||
+    (removal.address === next.address && removal.port === next.port)
+  );
+}
+
 /** At most `limit` writes at once, and one for each id. `write` must not reject. */
 export function createHands(limit: number): Hands {
   const inHand = new Map<Promise<void>, { readonly item: Instance; readonly removal: boolean }>();
-  /** An address must not be offered under two names, nor a container: what removes it goes first. */
   const mustWait = (next: Instance) =>
     [...inHand.values()].some(
-      ({ item, removal }) =>
-        item.id === next.id ||
-        (removal &&
-          (item.container?.id === next.container?.id ||
-            (item.address === next.address && item.port === next.port))),
+      ({ item, removal }) => item.id === next.id || (removal && goesFirst(item, next)),
     );
   const begin = (item: Instance, removal: boolean, write: (item: Instance) => Promise<void>) => {
     const work: Promise<void> = write(item).finally(() => inHand.delete(work));

@@ -4,9 +4,11 @@ import { pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Log } from "../log.ts";
 import type { DockerOptions } from "./docker/engine.ts";
+import { createFoundRoles, electionsOn, inquiry } from "./found-roles.ts";
 import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
 import type { RegistratorSettings } from "./settings.ts";
+import { statusRecord } from "./status-record.ts";
 import { watchDocker } from "./watch.ts";
 import { createWishes } from "./wishes.ts";
 
@@ -32,7 +34,13 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
 
   const docker = watchDocker(options.docker, settings, options);
 
-  const wishes = createWishes({ source: docker, docker: options.docker, settings, env, run, report });
+  /** The end has come, and the records stay: so do the locks. */
+  let handingOver = false;
+  const elections = electionsOn(options.backends, settings.ttlSeconds, () => handingOver);
+  const roles = createFoundRoles(inquiry(settings.probes, elections), () => {
+    for (const reconciler of reconcilers) reconciler.nudge();
+  });
+  const wishes = createWishes({ source: docker, docker: options.docker, settings, env, run, report, roles });
   const leaving = new AbortController();
 
   const reconcilers = options.backends.map((backend) =>
@@ -76,7 +84,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   const readiness = createReadiness(notReady);
 
   /** Shows everything as draining for as long as the containers ask for. Beats go on meanwhile. */
-  const drain = async () => {
+  const showDraining = async () => {
     const ms = wishes.drain();
     for (const reconciler of reconcilers) reconciler.nudge();
     if (ms === 0 || leaving.signal.aborted) return;
@@ -86,6 +94,16 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     );
     options.linger?.(ms);
     await pause(ms, leaving.signal);
+  };
+  let drained: Promise<void> | undefined;
+  /** Once the writing has ended, nobody would see a drain any more. */
+  let ended = false;
+  const drain = async (hurry?: AbortSignal) => {
+    if (settings.onExit !== "drain" || ended) return;
+    hurry?.addEventListener("abort", () => leaving.abort(), { once: true });
+    if (hurry?.aborted) leaving.abort();
+    drained ??= showDraining();
+    await drained;
   };
 
   return {
@@ -102,7 +120,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
           problem: observed.problem?.error.message,
         },
         node: wish?.owner.node,
-        instances: wish?.instances ?? [],
+        instances: (wish?.instances ?? []).map(statusRecord),
         remarks: report.current(),
         backends: reconcilers.map((reconciler) => reconciler.status()),
       };
@@ -112,13 +130,16 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       docker.refresh();
       for (const reconciler of reconcilers) reconciler.refresh();
     },
+    drain,
     async stop(hurry) {
-      hurry?.addEventListener("abort", () => leaving.abort(), { once: true });
-      if (hurry?.aborted) leaving.abort();
-      if (settings.onExit === "drain") await drain();
-      await docker.close();
+      // Asked once: a restart may become the end while this goes on, and that calls again.
+      const { onExit } = settings;
+      await drain(hurry);
+      ended = true;
+      handingOver = onExit === "keep";
+      await Promise.all([docker.close(), roles.close()]);
       await Promise.all(
-        reconcilers.map((reconciler) => reconciler.stop(settings.onExit === "keep" ? "keep" : "deregister")),
+        reconcilers.map((reconciler) => reconciler.stop(onExit === "keep" ? "keep" : "deregister")),
       );
     },
   };

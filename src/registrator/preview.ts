@@ -1,8 +1,9 @@
-import { ownerText, type Snapshot } from "../backends/backend.ts";
+import { type Owner, ownerText, type Snapshot } from "../backends/backend.ts";
 import { pause } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { type Instance, refKey } from "../instance.ts";
 import { differences } from "./differences.ts";
+import { believing, createFoundRoles } from "./found-roles.ts";
 import type { RegistratorOptions } from "./index.ts";
 import { plan } from "./plan.ts";
 import { createReporter } from "./report.ts";
@@ -11,14 +12,20 @@ import { createWishes } from "./wishes.ts";
 
 /** What a registrator would do, without doing it. */
 export interface Preview {
-  /** What it would change in a backend that holds this: see `differences`. */
-  of(snapshot: Snapshot): Promise<readonly string[]>;
+  /**
+   * What it would change in a backend that holds this: see `differences`. `listed` asks what the owner lists,
+   * where records do not name theirs.
+   */
+  of(
+    snapshot: Snapshot,
+    listed?: (owner: Owner, signal: AbortSignal) => Promise<readonly Instance[]>,
+  ): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
 /**
  * Looks at Docker and waits until it is known what should be registered. Rejects, as `of` does, with the reason
- * when `signal` aborts before.
+ * when Docker does not answer or `signal` aborts before.
  */
 export async function createPreview(
   { docker, settings, env, log, connect }: Omit<RegistratorOptions, "backends">,
@@ -26,7 +33,9 @@ export async function createPreview(
 ): Promise<Preview> {
   const source = watchDocker(docker, settings, { env, ...(connect && { connect }) });
   const report = createReporter(log);
-  const wishes = createWishes({ source, docker, settings, env, run: "", report });
+  // Nobody is asked: a role that the backend shows is taken to be still right.
+  const roles = createFoundRoles(believing, () => {});
+  const wishes = createWishes({ source, docker, settings, env, run: "", report, roles });
   const close = () => source.close();
 
   /** Looks after each change, until it gives something. */
@@ -34,8 +43,9 @@ export async function createPreview(
     for (;;) {
       const found = look();
       if (found !== undefined) return found;
-      if (signal.aborted) {
-        const { problem, known } = source.current();
+      const { problem, known } = source.current();
+      // Nobody waits here for a Docker that may come back.
+      if (signal.aborted || (problem && !known)) {
         const silent = known ? report.standing()[0] : `Docker at ${docker} has not answered`;
         throw (
           problem?.error ?? new PortolanError("FAILED", silent ?? "Docker has not told of every container")
@@ -56,12 +66,22 @@ export async function createPreview(
   }
 
   return {
-    async of(snapshot) {
+    async of(snapshot, listed = async () => []) {
       const wish = await until(wishes.current);
       const mine = ownerText(wish.owner);
-      const isMine = ({ id, owner }: Instance) =>
-        owner === mine || (owner === undefined && settings.adopt && wishes.isUpstream(id));
-      const own = [...snapshot.services.values()].flat().filter(isMine).map(withoutChecks);
+      const all = [...snapshot.services.values()].flat();
+      const standing = new Set(all.map(placeOf));
+      // What is not ready may stand nowhere. What is, and does not, is not held any more.
+      const ours = (await listed(wish.owner, signal)).filter(
+        (instance) => instance.state !== "ready" || standing.has(placeOf(instance)),
+      );
+      const places = new Set(ours.map(placeOf));
+      const isMine = (instance: Instance) => {
+        const { id, owner } = instance;
+        if (owner !== undefined) return owner === mine;
+        return settings.adopt && wishes.isUpstream(id) && !places.has(placeOf(instance));
+      };
+      const own = [...ours, ...all.filter(isMine)].map(withoutChecks);
       const held = new Map(own.map((instance) => [refKey(instance), instance]));
       wishes.recall(own);
       const due = await until(() => {
@@ -74,6 +94,11 @@ export async function createPreview(
     },
     close,
   };
+}
+
+/** What each layout shows of an instance. */
+function placeOf({ address, port }: Instance): string {
+  return `${address} ${port}`;
 }
 
 /** What a registry checks cannot be told from its records. */

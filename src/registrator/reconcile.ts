@@ -1,11 +1,13 @@
 import { type Backend, type Lease, type LeaseOptions, type Owner, ownerText } from "../backends/backend.ts";
 import { after, deadline } from "../clock.ts";
-import { PortolanError } from "../errors.ts";
 import { encodeInstance, type Instance, refKey, sameInstance } from "../instance.ts";
 import type { Log } from "../log.ts";
 import { controlLoop } from "../loop.ts";
-import { createHands } from "./hands.ts";
+import { createHands, goesFirst } from "./hands.ts";
+import { createHostLease } from "./host-lease.ts";
 import { type Fate, plan } from "./plan.ts";
+import { statusRecord } from "./status-record.ts";
+import { codeOf, isLoss, isRefusal, worst } from "./write-errors.ts";
 
 /** What one backend is kept equal to. */
 export interface Wish {
@@ -46,19 +48,24 @@ export interface Reconciler {
 
 /** Writes in flight at once. */
 const parallel = 16;
-/** ms that a stop may take: what is in hand is finished, and the lease released if so wished. */
+/** ms that a stop may take. */
 const leaveWithin = 4000;
-/** Answers of a backend that works. After any other one a write may or may not have happened. */
-const refusals: readonly string[] = ["NOT_OWNER", "RECORD", "BACKEND_DENIED"];
-/** The lease is not ours, or not any more. */
-const losses: readonly string[] = ["LEASE_LOST", "SUPERSEDED", "NODE_TAKEN"];
+/** ms that writes in hand have to end in a stop that removes everything after them: one that hangs must not prevent that. */
+const finishWithin = 2000;
+/** Different errors of one outage that are worth a line at most. */
+const mostTold = 10;
+/** What is said of heartbeats that never were. */
+const notJoined = "nothing can be registered yet";
+/** ms until it is asked again what should be held, where nobody could tell: the host's address changes unannounced. */
+const askAgain = 1000;
 
 /** Keeps one backend equal to the wish. */
 export function reconcile(options: ReconcileOptions): Reconciler {
   const { backend, log } = options;
   const place = { backend: backend.title };
-  let lease: { readonly owner: string; readonly held: Lease } | undefined;
-  let joined = false;
+  const lease = createHostLease(backend, options.ttlSeconds, options.lease);
+  /** The wish that the writes last went by. */
+  let followed: Wish | undefined;
   /** What the backend holds of ours as last read, with our writes since. */
   let actual = new Map<string, Instance>();
   /** True when something may have happened to it that we do not know of. */
@@ -72,9 +79,9 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   /** Instances whose checks this backend has no use for, and the same without them. */
   const unchecked = new WeakMap<Instance, Instance>();
   const toldUnchecked = new Set<string>();
-  const toldAdopted = new Set<string>();
-  /** False until the records of an earlier run have been read. */
-  let recalled = false;
+  let toldAdopted = new Set<string>();
+  /** The owner whose records of earlier runs have been read. */
+  let recalled: string | undefined;
   /** Writes in hand. One that hangs outlasts its pass, and the others do not wait for it. */
   const hands = createHands(parallel);
   /** What went wrong in writes that outlasted their pass. */
@@ -82,14 +89,19 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   /** What keeps each loop from its end. */
   const problems: { beat: string | undefined; writes: string | undefined } = {
     beat: undefined,
-    writes: "waits for Docker",
+    writes: "what it should hold is not known yet",
   };
+  /** What has been told of each since it last went well: errors take turns in one outage. */
+  const toldProblems = { beat: new Set<string>(), writes: new Set<string>() };
+  /** Whether the lease was ever held. */
+  let joined = false;
   /** Aborts writes in hand, some time after the loops have been stopped. */
   const leaving = new AbortController();
   let cancelBeat = () => {};
   let cancelResync = () => {};
 
   const setProblem = (of: keyof typeof problems, next: string | undefined) => {
+    if (next === undefined) toldProblems[of].clear();
     if (next === problems[of]) return;
     problems[of] = next;
     options.changed();
@@ -97,13 +109,15 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   const failed = (of: keyof typeof problems, error: unknown, retryIn: number) => {
     const code = codeOf(error);
     const news = `${code}: ${error instanceof Error ? error.message : String(error)}`;
-    const level = news === problems[of] ? "debug" : "error";
-    log[level](
+    const isNew = !toldProblems[of].has(news) && toldProblems[of].size < mostTold;
+    if (isNew) toldProblems[of].add(news);
+    const what = of === "writes" ? "backend is not up to date" : joined ? "no heartbeat" : notJoined;
+    log[isNew ? "error" : "debug"](
       { ...place, err: error, retryInMs: Math.round(retryIn) },
-      of === "beat" ? "no heartbeat; trying again" : "backend is not up to date; trying again",
+      `${what}; trying again`,
     );
-    if (losses.includes(code)) {
-      joined = false;
+    if (isLoss(error)) {
+      lease.lost();
       stale = true;
     }
     setProblem(of, news);
@@ -115,27 +129,21 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     async pass({ signal }) {
       cancelBeat();
       const wish = options.wish();
-      if (!wish) return undefined;
-      const owner = ownerText(wish.owner);
-      if (lease && lease.owner !== owner) {
-        // The host has another name now, or another Docker: nobody would keep the records under the old one.
-        joined = false;
-        await lease.held.release(signal);
-        lease = undefined;
-        recalled = false;
+      if (!wish) {
+        cancelBeat = after(askAgain, beat.nudge);
+        return undefined;
       }
-      lease ??= { owner, held: backend.lease(wish.owner, options.ttlSeconds, options.lease) };
-      const { ttl, fresh } = await lease.held.renew(signal);
+      const wasHeld = lease.isHeld();
+      const { ttl, fresh } = await lease.renew(wish.owner, signal);
       if (ttl > 0) cancelBeat = after((ttl * 1000) / 3, beat.nudge);
+      joined = true;
       setProblem("beat", undefined);
       if (fresh) {
         log.info({ ...place, node: wish.owner.node, ttl }, "took the host's lease");
         stale = true;
       }
-      if (!joined || fresh || problems.writes !== undefined) {
-        joined = true;
-        nudgeWrites();
-      }
+      // The host's address may have changed, of which nobody tells.
+      if (!wasHeld || fresh || problems.writes !== undefined || wish !== followed) nudgeWrites();
       return undefined;
     },
     failed: (error, retryIn) => failed("beat", error, retryIn),
@@ -146,67 +154,76 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       overtaken = false;
       const wish = options.wish();
       if (!wish) return undefined;
-      if (!joined || lease?.owner !== ownerText(wish.owner)) {
+      const held = lease.heldBy(wish.owner);
+      if (!held) {
         beat.nudge();
         return undefined;
       }
-      const { held } = lease;
       if (lateErrors.length > 0) {
         const errors = lateErrors;
         lateErrors = [];
         throw worst(errors);
       }
       if (stale) await readOwned(held, wish, signal);
-      await apply(held, options.wish() ?? wish, signal);
+      const now = options.wish() ?? wish;
+      // The wish may have changed meanwhile, its owner too.
+      if (lease.heldBy(now.owner) === held) await apply(held, now, signal);
+      else beat.nudge();
       return undefined;
     },
     failed(error, retryIn) {
       failed("writes", error, retryIn);
-      if (!joined) beat.nudge();
+      if (!lease.isHeld()) beat.nudge();
     },
   });
 
   const apply = async (held: Lease, wish: Wish, signal: AbortSignal) => {
+    followed = wish;
     const due = plan(wantedOf(wish), actual, wish.fate);
     if (due.unknown.size > 0) {
       const of = ({ container }: Instance) => container !== undefined && due.unknown.has(container.id);
       options.recall([...actual.values()].filter(of));
     }
     const errors: unknown[] = [];
+    /** Removals of which it is not known whether they happened. */
+    const unremoved: Instance[] = [];
     let unsure = false;
     let passed = false;
     let leftOut = false;
     /** A wish that has changed, a stop, and a backend that fails end the pass before its end. */
     const over = () => unsure || signal.aborted || overtaken;
-    const attempt = async (write: () => Promise<() => void>) => {
+    const attempt = async (write: () => Promise<() => void>): Promise<boolean> => {
       const readsBefore = reads;
+      let isSure = true;
       try {
         const written = await write();
-        if (lease?.held === held) written();
+        if (lease.heldBy(wish.owner) === held) written();
         // It is not known whether a read that happened meanwhile has seen it.
         if (reads !== readsBefore) stale = true;
       } catch (error) {
         (passed ? lateErrors : errors).push(error);
-        if (!refusals.includes(codeOf(error))) {
+        if (!isRefusal(error)) {
+          isSure = false;
           unsure = true;
           stale = true;
         }
       }
       if (passed || leftOut) nudgeWrites();
+      return isSure;
     };
-    const removals = await hands.each("removals", due.deregister, over, (instance) =>
-      attempt(async () => {
+    const remove = async (instance: Instance) => {
+      const isSure = await attempt(async () => {
         await held.deregister(instance, leaving.signal);
         log.info({ ...place, service: instance.service, id: instance.id }, "deregistered");
         return () => {
           actual.delete(refKey(instance));
           partial.delete(refKey(instance));
         };
-      }),
-    );
-    leftOut ||= removals.leftOut;
-    const registrations = await hands.each("registrations", due.register, over, (instance) =>
-      attempt(async () => {
+      });
+      if (!isSure) unremoved.push(instance);
+    };
+    const register = async (instance: Instance) => {
+      await attempt(async () => {
         const { leftOut } = await held.register(instance, leaving.signal);
         const { service, id, address, port, state } = instance;
         log.info({ ...place, service, id, address, port, state }, "registered");
@@ -218,9 +235,16 @@ export function reconcile(options: ReconcileOptions): Reconciler {
           if (leftOut.length === 0) partial.delete(refKey(instance));
           else partial.set(refKey(instance), encodeInstance(instance));
         };
-      }),
-    );
-    leftOut ||= registrations.leftOut;
+      });
+    };
+    const removals = await hands.each("removals", due.deregister, over, remove);
+    leftOut ||= removals.leftOut;
+    // A refusal may last for ever; everything else is tried again, and what depends on it waits.
+    const free = due.register.filter((next) => !unremoved.some((removal) => goesFirst(removal, next)));
+    if (!signal.aborted) {
+      const registrations = await hands.each("registrations", free, over, register);
+      leftOut ||= registrations.leftOut;
+    }
     passed = true;
     if (errors.length > 0) throw worst(errors);
     if (leftOut && hands.empty()) nudgeWrites();
@@ -262,14 +286,17 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     } finally {
       reads += 1;
     }
-    if (!recalled) options.recall([...actual.values()]);
-    recalled = true;
-    for (const { id, service, owner } of actual.values()) {
-      if (owner !== undefined || toldAdopted.has(id)) continue;
-      toldAdopted.add(id);
+    const owner = ownerText(wish.owner);
+    if (recalled !== owner) options.recall([...actual.values()]);
+    recalled = owner;
+    const adopted = [...actual.values()].filter(({ owner }) => owner === undefined);
+    for (const { id, service } of adopted) {
+      if (toldAdopted.has(id)) continue;
       log.info({ ...place, service, id }, "adopted: another registrator has left this record");
     }
+    toldAdopted = new Set(adopted.map(({ id }) => id));
     const wanted = new Map(wantedOf(wish).map((instance) => [refKey(instance), instance]));
+    for (const key of toldUnchecked) if (!wanted.has(key)) toldUnchecked.delete(key);
     // The very object that is wanted, where they are equal, so that a pass need not compare them again.
     for (const [key, held] of actual) {
       const instance = wanted.get(key);
@@ -281,7 +308,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       if (!instance || !held) partial.delete(key);
       // What the backend cannot hold must not be written again at every read.
       else if (text === encodeInstance(instance)) {
-        if (sameInstance({ ...held, meta: {} }, { ...instance, meta: {} })) actual.set(key, instance);
+        if (sameInstance(core(held), core(instance))) actual.set(key, instance);
       }
     }
     cancelResync = after(options.resync * (0.9 + Math.random() * 0.2), refresh);
@@ -296,44 +323,40 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   };
 
   return {
-    nudge: () => (joined ? nudgeWrites() : beat.nudge()),
+    nudge: () => (lease.isHeld() ? nudgeWrites() : beat.nudge()),
     refresh,
     notReady() {
       const problem = problems.beat ?? problems.writes;
-      return problem === undefined ? undefined : `${backend.title}: ${problem}`;
+      return problem?.includes(backend.title) ? problem : problem && `${backend.title}: ${problem}`;
     },
     status: () => ({
       backend: backend.title,
-      joined,
+      joined: lease.isHeld(),
       problem: problems.beat ?? problems.writes,
-      held: [...actual.values()],
+      held: [...actual.values()].map(statusRecord),
     }),
     async stop(onExit) {
       const end = deadline(leaveWithin);
-      end.addEventListener("abort", () => leaving.abort(end.reason), { once: true });
+      const finish = onExit === "deregister" ? deadline(finishWithin, end) : end;
+      finish.addEventListener("abort", () => leaving.abort(finish.reason), { once: true });
       cancelBeat();
       cancelResync();
       await Promise.all([beat.stop(), writes.stop()]);
       await hands.idle();
       cancelBeat();
       cancelResync();
-      if (onExit === "deregister" && joined && lease) {
-        await lease.held.release(end).catch((error: unknown) => {
-          log.error(
-            { ...place, err: error },
-            "could not deregister at exit; the records expire with the lease",
-          );
-        });
-      }
+      if (onExit === "keep") return;
+      await lease.release(end).catch((error: unknown) => {
+        log.error(
+          { ...place, err: error },
+          "could not deregister at exit; the records expire with the lease",
+        );
+      });
     },
   };
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof PortolanError ? error.code : "FAILED";
-}
-
-/** An error that asks for a new lease goes before the others, since it explains them. */
-function worst(errors: readonly unknown[]): unknown {
-  return errors.find((error) => losses.includes(codeOf(error))) ?? errors[0];
+/** A record without what a backend may have to leave out or to cut. */
+function core({ container: _container, claim: _claim, ...rest }: Instance): Instance {
+  return { ...rest, meta: {} };
 }

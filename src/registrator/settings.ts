@@ -1,3 +1,11 @@
+import type { ProbeLogins } from "./roles/credentials.ts";
+import type { Pace } from "./roles/watch.ts";
+
+/** How servers are asked for their role, and as whom. */
+export interface ProbeSettings extends Pace {
+  readonly logins: ProbeLogins;
+}
+
 /** What an operator decides about a registrator. Times are in ms unless the name says seconds. */
 export interface RegistratorSettings {
   /** Name of this host in ids and records; undefined: Docker's own host name. */
@@ -26,6 +34,8 @@ export interface RegistratorSettings {
   readonly adopt: boolean;
   /** Checks by script may be registered: whoever starts a container runs commands on the Consul agent. */
   readonly allowCheckScripts: boolean;
+  /** How the roles of servers are found out. */
+  readonly probes: ProbeSettings;
   /** Seconds after which a dead host's records expire. */
   readonly ttlSeconds: number;
   /** Between two full reads of Docker and the backend. */

@@ -1,23 +1,30 @@
 import { hostname } from "node:os";
 import type { Owner } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
-import { hostAddress } from "./address/host-address.ts";
+import { hostAddress, isElsewhere, otherHostAddress } from "./address/host-address.ts";
+import { readHostNetwork } from "./address/host-network.ts";
+import { missingOnTheWay } from "./address/networked.ts";
 import { isUpstreamId } from "./adopt.ts";
 import { desired } from "./desired.ts";
+import type { Container } from "./docker/container.ts";
 import { crashReason } from "./docker/crashes.ts";
 import type { DockerSource, Engine } from "./docker/engine.ts";
+import type { FoundRoles } from "./found-roles.ts";
 import type { Fate } from "./plan.ts";
 import type { Wish } from "./reconcile.ts";
 import type { Reporter } from "./report.ts";
 import { drainOfAll } from "./rules/drain.ts";
-import type { Remark } from "./rules/outcome.ts";
+import type { Reasoned, Remark } from "./rules/outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
 /** What the backends should hold, as Docker, the host and the settings say. */
 export interface Wishes {
   /** The very same as before while nothing changed; undefined as long as nobody can tell. */
   current(): Wish | undefined;
-  /** Whether a record that names no owner is one that gliderlabs/registrator left for this host. */
+  /**
+   * Whether a record that names no owner is one that gliderlabs/registrator left for this host: it has an id as
+   * that makes it, or, since a container may give it any id, one that is wished for here.
+   */
   isUpstream(id: string): boolean;
   /** Tells Docker's observer of records from an earlier time. */
   recall(records: readonly Instance[]): void;
@@ -34,48 +41,67 @@ export interface WishesOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly run: string;
   readonly report: Reporter;
+  readonly roles: FoundRoles;
 }
 
 /** Computes the wish once per change of Docker or of the host's address. */
-export function createWishes({ source, docker, settings, env, run, report }: WishesOptions): Wishes {
-  let last: { engine: Engine; address: string; wish: Wish } | undefined;
-  let lastAddress: string | undefined;
+export function createWishes({ source, docker, settings, env, run, report, roles }: WishesOptions): Wishes {
+  let last: { engine: Engine; address: string; wish: Wish; readonly ids: ReadonlySet<string> } | undefined;
+  /** The latest address of this host that was known, and the one of the other family beside it. */
+  let known: { readonly address: string; readonly other: string | undefined } | undefined;
   let draining = false;
 
   const current = (): Wish | undefined => {
     const observed = source.current();
     if (!observed.known) return undefined;
     const engine = observed.value;
-    const address = hostAddress(settings.ip, { env, engine, docker });
+    const network = readHostNetwork();
+    const host = { env, engine, docker, network: () => network };
+    const address = hostAddress(settings.ip, host);
     report.hostAddress(address);
     // An address that is not known at present is no reason to remove what is registered under the one before.
-    if (typeof address === "string") lastAddress = address;
-    const usable = lastAddress ?? address;
+    if (typeof address === "string") {
+      const before = known?.address === address ? known.other : undefined;
+      known = { address, other: otherHostAddress(settings.ip, address, host) ?? before };
+    }
+    const usable = known?.address ?? address;
     if (typeof usable !== "string" && !settings.internal) return undefined;
-    const key = JSON.stringify(usable);
+    const key = JSON.stringify([usable, known?.other, roles.revision()]);
     if (last?.engine === engine && last.address === key) return last.wish;
-    const { instances, remarks } = desired(engine, settings, usable);
-    report.remarks([...remarks, ...crashRemarks(engine)]);
+    const { registered, remarks } = desired(engine, settings, usable, known?.other);
+    // Drained before roles are asked for: what drains is no candidate.
+    const now = draining ? registered.map(drained) : registered;
+    const wished = roles.publish(now, engine.containers);
+    report.remarks([...remarks, ...crashRemarks(engine), ...roles.remarks()]);
     const owner: Owner = { node: settings.node ?? engine.hostname, engine: engine.id, run };
-    const wished = draining ? instances.map(drained) : instances;
-    last = { engine, address: key, wish: { owner, instances: wished, fate: (id) => fateOf(engine, id) } };
-    return last.wish;
+    const wish = { owner, instances: wished, fate: (id: string | undefined) => fateOf(engine, id) };
+    last = { engine, address: key, wish, ids: new Set(wished.map(({ id }) => id)) };
+    return wish;
   };
 
   return {
     current,
-    // Upstream takes the host name of its own process: that of Docker's host, or what somebody made it be.
     isUpstream(id) {
       const observed = source.current();
-      const engine = observed.known ? observed.value.hostname : undefined;
-      return isUpstreamId(id, [engine, settings.node, hostname()]);
+      if (!observed.known) return false;
+      const { value: engine } = observed;
+      if (isUpstreamId(id, [engine.hostname, settings.node]) || last?.ids.has(id)) return true;
+      // Upstream takes the host name of its own process: that of Docker's host, or what somebody made it be.
+      return isUpstreamId(id, [hostname()]) && !isElsewhere(docker, engine);
     },
-    recall: (records) =>
+    recall(records) {
+      roles.recall(records);
+      const observed = source.current();
+      const running = observed.known ? observed.value.containers : new Map();
+      const ofRunning = records.filter(({ container }) => container && running.has(container.id));
+      // A run that was killed while it drained everything at its exit says nothing of single containers.
+      const byExit = settings.onExit === "drain" && ofRunning.every(({ state }) => state === "draining");
       source.recall(
         records.flatMap(({ container, state }) =>
-          container ? { id: container.id, draining: state === "draining" } : [],
+          container ? { id: container.id, draining: state === "draining" && !byExit } : [],
         ),
-      ),
+      );
+    },
     drain() {
       const wish = current();
       draining = true;
@@ -89,19 +115,28 @@ export function createWishes({ source, docker, settings, env, run, report }: Wis
   };
 }
 
-function drained(instance: Instance): Instance {
-  return { ...instance, state: "draining" };
+function drained(reasoned: Reasoned): Reasoned {
+  return { ...reasoned, instance: { ...reasoned.instance, state: "draining" } };
 }
 
 /** What becomes of the records of a container that are not wanted. */
-function fateOf({ containers, unread, ended, crashing }: Engine, id: string | undefined): Fate {
+function fateOf(engine: Engine, id: string | undefined): Fate {
+  const { containers, unread, ended, crashing } = engine;
   // Records that name no container may be of any, if they are adopted.
   if (id === undefined) return unread.size > 0 ? "unread" : "gone";
   if (unread.has(id)) return "unread";
-  if (containers.has(id)) return "live";
+  const container = containers.get(id);
+  if (container) return dependsOnUnread(container, engine) ? "unread" : "live";
   const kept = ended.get(id);
   if (kept !== undefined) return kept ? "kept" : "gone";
   return crashing.has(id) ? "gone" : "unknown";
+}
+
+/** Whether the container's ports may be those of another one, which Docker cannot describe. */
+function dependsOnUnread(container: Container, { containers, unread, ended, crashing }: Engine): boolean {
+  if (unread.size === 0) return false;
+  const missing = missingOnTheWay(container, containers);
+  return missing !== undefined && !ended.has(missing) && !crashing.has(missing);
 }
 
 function crashRemarks({ crashing }: Engine): readonly Remark[] {

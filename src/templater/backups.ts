@@ -15,6 +15,8 @@ export interface Backups {
   keep(destination: string, bytes: Uint8Array, earlier: number): Promise<void>;
   /** The one that was accepted last; undefined when there is none. Rejects with FAILED. */
   last(destination: string): Promise<Buffer | undefined>;
+  /** The one with this SHA-256 (hex); undefined when it is not kept any more. Rejects with FAILED. */
+  find(destination: string, hash: string): Promise<Buffer | undefined>;
   /** All that are whole, the newest first. Rejects with FAILED. */
   all(destination: string): Promise<readonly Buffer[]>;
 }
@@ -74,6 +76,17 @@ export function openBackups(state: Pick<StateDir, "path">): Backups {
       const folder = folderOf(destination);
       return usable(folder, async () => {
         for (const entry of await entries(folder)) {
+          const bytes = await read(folder, entry);
+          if (bytes !== undefined) return bytes;
+        }
+        return undefined;
+      });
+    },
+    find: (destination, hash) => {
+      const folder = folderOf(destination);
+      return usable(folder, async () => {
+        const known = await entries(folder);
+        for (const entry of known.filter((one) => hash.startsWith(one.hash))) {
           const bytes = await read(folder, entry);
           if (bytes !== undefined) return bytes;
         }

@@ -6,13 +6,28 @@ import { type Staged, stage } from "./stage.ts";
 import { swap } from "./swap.ts";
 import type { Target } from "./target.ts";
 
-/** A staged text that is to become a live file. */
+/** A file that is to become a live one, or that is to go. */
 export interface Pending {
   readonly target: Target;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
+  /** SHA-256 (hex) of the bytes; empty for no file. */
   readonly hash: string;
   readonly live: Live;
-  readonly staged: Staged;
+  /** Undefined: there is to be no file. */
+  readonly staged: Staged | undefined;
+}
+
+/** Takes a live file away, with the others of its group. */
+export function removal(target: Target, live: Live): Pending {
+  return { target, bytes: Buffer.alloc(0), hash: "", live, staged: undefined };
+}
+
+/** What a commit tells. */
+export interface CommitOptions {
+  /** A file was written in place. */
+  inPlace(target: Target): void;
+  /** From here on a process that dies leaves a promise that the next one keeps. */
+  readonly begun?: (() => void) | undefined;
 }
 
 /**
@@ -23,11 +38,12 @@ export interface Pending {
 export async function commit(
   files: readonly Pending[],
   intents: Intents,
-  inPlace: (target: Target) => void,
+  { inPlace, begun }: CommitOptions,
 ): Promise<void> {
   const group = files[0]?.target.group;
   if (files.length < 2 || group === undefined) return swapEach(files, inPlace);
   await intents.begin(group, files.map(promised));
+  begun?.();
   const done: Pending[] = [];
   try {
     await swapEach(files, inPlace, done);
@@ -41,7 +57,7 @@ export async function commit(
 
 const promised = ({ live, staged, hash }: Pending): Intent => ({
   path: live.path,
-  staged: staged.path,
+  staged: staged?.path,
   hash,
 });
 
@@ -52,18 +68,19 @@ async function swapEach(
 ): Promise<void> {
   for (const file of files) {
     const { target, bytes, live, staged } = file;
-    await swap(staged.path, bytes, target, live, () => inPlace(target));
+    if (staged) await swap(staged.path, bytes, target, live, () => inPlace(target));
+    else await rm(live.path, { force: true }).catch((error) => fail(live.path, error));
     done.push(file);
   }
 }
 
 /** The same the other way round: what was there before is staged, promised and swapped in. */
 async function takeBack(done: readonly Pending[], group: string, intents: Intents): Promise<void> {
-  const before: (Pending | Intent)[] = [];
+  const before: Pending[] = [];
   for (const { target, live, staged } of done) {
-    await staged.remove();
+    await staged?.remove();
     if (live.file === undefined) {
-      before.push({ path: live.path, staged: undefined, hash: "" });
+      before.push(removal(target, live));
       continue;
     }
     const { bytes, mode } = live.file;
@@ -73,16 +90,10 @@ async function takeBack(done: readonly Pending[], group: string, intents: Intent
     before.push({ target, bytes, hash: sha256(bytes), live, staged: old });
   }
   try {
-    await intents.begin(
-      group,
-      before.map((file) => ("live" in file ? promised(file) : file)),
-    );
-    for (const file of before) {
-      if ("live" in file) await swapEach([file], () => {});
-      else await rm(file.path, { force: true }).catch((error) => fail(file.path, error));
-    }
+    await intents.begin(group, before.map(promised));
+    await swapEach(before, () => {});
   } finally {
-    for (const file of before) if ("live" in file) await file.staged.remove();
+    for (const { staged } of before) await staged?.remove();
   }
 }
 

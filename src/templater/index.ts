@@ -1,9 +1,14 @@
-import type { Backend, Interest, Snapshot } from "../backends/backend.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Backend, Interest, KeyObservation, KeyWants } from "../backends/backend.ts";
+import { monotonic } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Problem } from "../source.ts";
 import type { StateDir } from "../state-dir.ts";
-import { interestOf, sameInterest } from "./interest.ts";
+import { type Watched, watchFiles } from "../watched-files.ts";
+import { interestOf, keysOf, sameInterest } from "./interest.ts";
 import { type KeepOptions, keepTargets } from "./keep.ts";
+import { openLastGood } from "./last-good.ts";
+import { watchPins } from "./pins.ts";
 import { openRecords, type Records } from "./records.ts";
 import type { Target } from "./target.ts";
 
@@ -20,22 +25,80 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   let interest: Interest = { services: new Set() };
   const observation = backend.observe(interest);
   let told: Problem["kind"] | undefined;
+  /** Since when the backend may say something else than what is known of it: ms on the monotonic clock. */
+  let staleSince: number | undefined = monotonic();
   let records: Promise<Records> | undefined;
-  const snapshot = (): Snapshot | undefined => {
-    const observed = observation.current();
-    return observed.known ? observed.value : undefined;
+  // Nothing expires where nobody else's host can die.
+  const settles = backend.capabilities.expiry === "none" ? { hold: 0 } : {};
+  const files = watchFiles((paths) => {
+    for (const keeper of keepers) keeper.touched(paths);
+  });
+  let watched: Watched = { files: new Set(), folders: new Set() };
+  /** Resolves when every change of what is read from now on will be told. */
+  const watch = async () => {
+    const all = keepers.map((keeper) => keeper.watched());
+    const next = {
+      files: new Set(all.flatMap((one) => [...one.files])),
+      folders: new Set(all.flatMap((one) => [...one.folders])),
+    };
+    if (isDeepStrictEqual(next, watched)) return;
+    const isNew = [...next.files].filter((path) => !watched.files.has(path));
+    watched = next;
+    await files.watch(next);
+    // It may have changed after it was read and before it was watched.
+    for (const keeper of isNew.length > 0 ? keepers : []) keeper.touched(new Set(isNew));
+  };
+  /** Watched from the first key on that a template reads. */
+  let keys: KeyObservation | undefined;
+  let keyWants: KeyWants = { keys: new Set(), trees: new Set() };
+  let toldKeys: Problem["kind"] | undefined;
+  const keyProblem = () => keys?.current().problem;
+  const wantKeys = () => {
+    const next = keysOf(keepers.flatMap((keeper) => keeper.reads()));
+    if (backend.kv === undefined || isDeepStrictEqual(next, keyWants)) return;
+    keyWants = next;
+    if (keys) return keys.want(next);
+    keys = backend.kv.watch(next);
+    keys.subscribe(() => {
+      const now = keyProblem();
+      if (now && now.kind !== toldKeys)
+        log.error({ backend: backend.title, err: now.error }, "keys not reached; files stay as they are");
+      toldKeys = now?.kind;
+      look();
+      readiness.changed();
+    });
+    look();
+  };
+  const keysNow = () => {
+    if (backend.kv === undefined) return "none";
+    const now = keys?.current();
+    return now?.known ? now.value : undefined;
   };
   const want = () => {
+    void watch();
+    wantKeys();
     const next = interestOf(keepers.flatMap((keeper) => keeper.reads()));
     if (sameInterest(interest, next)) return;
     interest = next;
     observation.want(interest);
     // Of what is now known to be empty, the backend says nothing.
-    for (const keeper of keepers) keeper.look();
+    look();
   };
-  const keepers = groupsOf(options.targets).map((targets) =>
+  /** What is read before it is watched could change unseen. */
+  const look = () => {
+    for (const keeper of isWatching ? keepers : []) keeper.look();
+  };
+  const keepers = groupsOf(
+    options.targets.map((target) => ({ ...target, guard: { ...target.guard, ...settles } })),
+  ).map((targets) =>
     keepTargets(targets, options, {
-      snapshot,
+      backend: {
+        observed: observation.current,
+        refresh: observation.refresh,
+        ...(backend.living && { living: backend.living }),
+      },
+      keys: keysNow,
+      lastGood: (destinations) => openLastGood(options.state, destinations),
       records: () => {
         // A failed read is tried again by the next pass.
         records ??= openRecords(options.state).catch((error: unknown) => {
@@ -52,6 +115,8 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   /** One line for an outage, however many ways of failing it has. */
   const reportProblem = () => {
     const now = problem();
+    if (observation.current().known && now === undefined) staleSince = undefined;
+    else staleSince ??= monotonic();
     if (now?.kind === told) return;
     if (now)
       log.error({ backend: backend.title, err: now.error }, "backend not reached; files stay as they are");
@@ -60,12 +125,12 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   };
   observation.subscribe(() => {
     reportProblem();
-    for (const keeper of keepers) keeper.look();
+    look();
     readiness.changed();
   });
 
   const notReady = () => {
-    const now = problem();
+    const now = problem() ?? keyProblem();
     return [
       ...(now ? [`${backend.title}: ${now.error.message}`] : []),
       ...keepers.flatMap((keeper) => keeper.notReady() ?? []),
@@ -73,13 +138,21 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   };
   const readiness = createReadiness(notReady);
   reportProblem();
-  for (const keeper of keepers) keeper.look();
+  let isWatching = false;
+  void watch().then(() => {
+    isWatching = true;
+    look();
+  });
+  const unwatch = watchPins(options.state.path, () => {
+    for (const keeper of keepers) keeper.pinned();
+  });
 
   return {
     notReady,
     status: () => ({
       backend: backend.title,
       problem: problem()?.error.message,
+      staleSeconds: staleSince === undefined ? 0 : Math.round((monotonic() - staleSince) / 1000),
       targets: keepers.flatMap((keeper) => keeper.status()),
     }),
     synced: readiness.synced,
@@ -88,7 +161,9 @@ export function startTemplater(options: TemplaterOptions): Daemon {
       for (const keeper of keepers) keeper.reload();
     },
     async stop() {
-      await observation.close();
+      unwatch();
+      await files.close();
+      await Promise.all([observation.close(), keys?.close()]);
       await Promise.all(keepers.map((keeper) => keeper.stop()));
     },
   };

@@ -1,24 +1,30 @@
 import { chmod, chown } from "node:fs/promises";
-import { dirname } from "node:path";
 import { after, monotonic } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Turn } from "../loop.ts";
 import { check } from "./check.ts";
 import { commit, type Pending } from "./commit.ts";
-import { destinationError, type Live, readLive } from "./destination.ts";
-import { sha256 } from "./hash.ts";
+import { type Companions, placeCompanions } from "./companions.ts";
+import { destinationError, readLive } from "./destination.ts";
 import { ownerOf } from "./owner.ts";
+import { type File, look, type Part } from "./part.ts";
 import type { Records } from "./records.ts";
-import { type Change, operationsFor, ReloadError, type Reloaded, reloaderOf } from "./reload/index.ts";
+import {
+  type Change,
+  operationsFor,
+  ReloadError,
+  type Reloaded,
+  reloaderOf,
+  resumeDrains,
+} from "./reload/index.ts";
+import { restore } from "./restore.ts";
 import type { Environment } from "./run.ts";
-import { stage, sweep } from "./stage.ts";
+import { stage } from "./stage.ts";
 import type { Target } from "./target.ts";
+import type { Swapped } from "./verdicts.ts";
+import { agree, changesFor, hasAll, type Way, waysOf } from "./ways.ts";
 
-/** A rendered text, and where it belongs. */
-export interface File {
-  readonly text: string;
-  readonly target: Target;
-}
+export type { File } from "./part.ts";
 
 /** Rendered texts, and what it takes to make them count. */
 export interface InstallRequest {
@@ -36,6 +42,8 @@ export interface InstallRequest {
   readonly log: Pick<Log, "warn">;
   /** Waits until `minInterval` lets another reload happen, for what turned out late to need one. */
   readonly interval?: () => Promise<void>;
+  /** Called once new bytes are live: with what was there before, and what is there now. */
+  readonly swapped?: (files: readonly Swapped[]) => void;
   /** Called after each reload, also after one that failed; not for what was done without one. */
   readonly reloaded?: () => void;
 }
@@ -70,146 +78,164 @@ const defaultBackups = 5;
 /** When this process made a text live, on the monotonic clock in ms, by destination. */
 const swaps = new Map<string, { readonly hash: string; readonly at: number }>();
 
-/** A file, and how it stands. */
-interface Part {
-  readonly target: Target;
-  readonly bytes: Buffer;
-  readonly hash: string;
-  readonly live: Live;
-  readonly isLive: boolean;
-}
-
 /**
  * Makes rendered texts the live files and gets them accepted: stage, check, swap, reload, accept.
  *
- * It remembers nothing between two calls but what is on the disk: new bytes are owed a check and a swap, and a
- * live file is owed a reload exactly while it is not what was last accepted. So a call after a crash or a
- * failure at any step goes on where that was. Calls for one destination are to be made one after the other.
+ * It needs nothing between two calls but what is on the disk: new bytes are owed a check and a swap, and a live
+ * file is owed a reload exactly while it is not what was last accepted. So a call after a crash or a failure at
+ * any step goes on where that was. Where a group has several proxies, this process also knows which of them has
+ * taken what (`ways.ts`). Calls for one destination are to be made one after the other.
  *
  * Rejects with DESTINATION or CHECK_FAILED, the live files being as they were; with RELOAD_FAILED: the reload
  * is still owed when the proxy was not reached, else the last good files are back (see `ReloadError.left`);
- * with ABORTED when the turn was aborted; and with FAILED when the state folder cannot be used.
+ * with ABORTED when the turn was aborted; and with FAILED when the state folder cannot be used for what comes
+ * before a swap.
  */
 export async function install(request: InstallRequest): Promise<Installed> {
   const { turn, records } = request;
-  const { accepted, intents } = records;
+  const { accepted } = records;
   const { took, timed } = createStopwatch();
 
   const parts = await Promise.all(request.files.map(look));
   const fresh = parts.filter(({ isLive }) => !isLive);
   for (const part of parts) if (part.isLive) await keepAccess(part);
 
-  const owed = parts.filter(({ target, hash }) => accepted.get(target.destination) !== hash);
-  if (fresh.length === 0 && owed.length === 0) return { verdict: "unchanged", took };
+  const ways = waysOf(
+    parts.map(({ target }) => target),
+    accepted,
+  );
+  const isOwed =
+    parts.some(({ target, hash }) => accepted.get(target.destination) !== hash) ||
+    !ways.every((way) => hasAll(way, parts));
+  if (fresh.length === 0 && !isOwed) {
+    resumeOnce(parts, ways);
+    return { verdict: "unchanged", took };
+  }
   if (fresh.length === 0 && !(await turn.settled())) return { verdict: "superseded", took };
-  const changes = parts
-    .filter((part) => fresh.includes(part) || owed.includes(part))
-    .map((part) => changeOf(part, records));
+  const plans = ways.map((way) => ({ way, changes: changesFor(way, parts) }));
+  if (fresh.length > 0 && !(await replace(request, fresh, ways, timed)))
+    return { verdict: "superseded", took };
 
-  if (fresh.length > 0) {
-    const pending: Pending[] = [];
-    try {
-      await timed("stage", async () => {
-        for (const part of fresh)
-          pending.push({ ...part, staged: await stage(part.bytes, part.target, part.live) });
-      });
-      const checked = pending.filter(({ target }) => target.check);
-      const checkAll = async () => {
-        for (const { target, staged } of checked)
-          await check(target, staged.path, commandEnv(request, target), turn.signal);
-      };
-      if (checked.length > 0) await timed("check", checkAll);
-      if (!(await turn.settled())) return { verdict: "superseded", took };
-      for (const part of fresh) await prepare(part, records);
-      await timed("swap", () => commit(pending, intents, (target) => warnInPlace(target, request.log)));
-      const at = monotonic();
-      for (const { target, hash } of fresh) swaps.set(target.destination, { hash, at });
-    } finally {
-      for (const { staged } of pending) await staged.remove();
-    }
-  }
-
-  const result = await reloadAll(request, parts, changes, timed);
+  const result = await reloadAll(request, parts, plans, timed);
   if ("owed" in result) return { verdict: "owed", owed: result, took };
-  for (const { target, bytes, hash } of parts) {
-    if (accepted.get(target.destination) === hash) continue;
-    await records.backups.keep(target.destination, bytes, target.backups ?? defaultBackups);
-    await accepted.set(target.destination, hash);
-  }
-  const verdict = fresh.length > 0 ? "applied" : reloadsOf(parts).length > 0 ? "reloaded" : "unchanged";
-  if (reloadsOf(parts).length === 0) return { verdict, took };
+  await accept(parts, request);
+  resumeOnce(parts, ways);
+  const verdict = fresh.length > 0 ? "applied" : ways.length > 0 ? "reloaded" : "unchanged";
+  if (ways.length === 0) return { verdict, took };
   const { accepted: by, note } = result;
   return { verdict, by, ...(note !== undefined && { note }), took };
 }
 
 /**
  * Gives the live files, whatever they hold, the reload that they are owed: those that were put back after a
- * reload that left open what the proxy runs with. Rejects like `install`.
+ * reload that left open what the proxy runs with. A file that is not there is left out. Rejects like `install`.
  */
 export async function reloadOwed(request: InstallRequest): Promise<Installed> {
   const files = await Promise.all(
-    request.files.map(async ({ target }): Promise<File> => {
+    request.files.map(async ({ target }): Promise<readonly File[]> => {
       const { file } = await readLive(target.destination);
-      return { text: file?.bytes.toString() ?? "", target };
+      return file ? [{ text: file.bytes, target }] : [];
     }),
   );
-  return install({ ...request, files });
+  return install({ ...request, files: files.flat() });
 }
 
 /** Whether an install of these texts would take a reload now, as far as can be told without asking the proxy. */
-export async function needsReload(files: readonly File[], records: Records): Promise<boolean> {
+export async function needsReload(files: readonly File[], { accepted }: Records): Promise<boolean> {
   const parts = await Promise.all(files.map(look));
-  const changes = parts
-    .filter(({ target, hash, isLive }) => !isLive || records.accepted.get(target.destination) !== hash)
-    .map((part) => changeOf(part, records));
-  if (changes.length === 0) return false;
-  const ways = reloadsOf(parts);
-  if (ways.some(({ reload }) => reload.kind !== "haproxy")) return true;
-  return ways.length > 0 && typeof operationsFor(changes) === "string";
+  const ways = waysOf(
+    parts.map(({ target }) => target),
+    accepted,
+  );
+  return ways.some((way) => {
+    if (hasAll(way, parts) && parts.every(({ isLive }) => isLive)) return false;
+    return way.target.reload.kind !== "haproxy" || typeof operationsFor(changesFor(way, parts)) === "string";
+  });
 }
 
-async function look({ text, target }: File): Promise<Part> {
-  const bytes = Buffer.from(text);
-  const live = await readLive(target.destination);
-  await sweep(dirname(live.path));
-  return { target, bytes, hash: sha256(bytes), live, isLive: live.file?.bytes.equals(bytes) ?? false };
-}
+type Timed = <T>(step: Step, work: () => Promise<T>) => Promise<T>;
 
-/** What the proxy sees of a part that changes. What it runs with is known when that is live and accepted. */
-function changeOf({ target, bytes, live }: Part, { accepted }: Records): Change {
-  const known = live.file && accepted.get(target.destination) === sha256(live.file.bytes);
-  return { before: known ? live.file?.bytes.toString() : undefined, after: bytes.toString() };
+/** Stages, checks and swaps. False when something newer has come, and nothing was done. */
+async function replace(
+  request: InstallRequest,
+  fresh: readonly Part[],
+  ways: readonly Way[],
+  timed: Timed,
+): Promise<boolean> {
+  const { turn, records, log } = request;
+  const pending: Pending[] = [];
+  let companions: Companions | undefined;
+  try {
+    await timed("stage", async () => {
+      for (const part of fresh)
+        pending.push({ ...part, staged: await stage(part.bytes, part.target, part.live) });
+    });
+    if (fresh.some(({ target }) => target.check)) {
+      companions = await placeCompanions(pending, records.intents);
+      await timed("check", async () => {
+        for (const { target, staged } of pending)
+          if (staged) await check(target, staged.path, commandEnv(request, target), turn.signal);
+      });
+    }
+    if (!(await turn.settled())) return false;
+    for (const part of fresh) await prepare(part, records, ways);
+    const told = { inPlace: (target: Target) => warnInPlace(target, log), begun: companions?.keep };
+    await timed("swap", () => commit(pending, records.intents, told));
+    const at = monotonic();
+    for (const { target, hash } of fresh) swaps.set(target.destination, { hash, at });
+    request.swapped?.(
+      fresh.map(({ target: { destination }, bytes, live: { file } }) => ({
+        destination,
+        before: file?.bytes,
+        after: bytes,
+      })),
+    );
+    return true;
+  } finally {
+    await companions?.takeAway();
+    for (const { staged } of pending) await staged?.remove();
+  }
 }
 
 /** The last steps before a swap. */
-async function prepare({ target, hash, live }: Part, { accepted, backups }: Records): Promise<void> {
+async function prepare({ target, hash, live }: Part, records: Records, ways: readonly Way[]): Promise<void> {
+  const { accepted, backups } = records;
   const { destination } = target;
   const known = accepted.get(destination);
   // A step back to what was accepted before something else was swapped in: its reload is owed again.
+  for (const way of ways) if (way.runsWith(destination) === hash) way.unsure(destination);
   if (known === hash) await accepted.forget(destination);
   // What was there before Portolan is what the proxy runs with, as far as anybody knows.
   if (live.file && known === undefined && (await backups.last(destination)) === undefined)
     await backups.keep(destination, live.file.bytes, target.backups ?? defaultBackups);
 }
 
-type Reloads = readonly Target[];
-
-/** One target for each way of reloading that the parts have. */
-function reloadsOf(parts: readonly Part[]): Reloads {
-  const byKind = new Map<string, Target>();
-  for (const { target } of parts) {
-    const key = JSON.stringify(target.reload);
-    if (target.reload.kind !== "none" && !byKind.has(key)) byKind.set(key, target);
+/**
+ * Notes what all proxies have taken. A state folder that is full changes nothing about that: this process knows
+ * it all the same, and the next one reloads once more.
+ */
+async function accept(parts: readonly Part[], { records, log }: InstallRequest): Promise<void> {
+  for (const { target, bytes, hash } of parts) {
+    const { destination } = target;
+    agree(destination);
+    if (records.accepted.get(destination) === hash) continue;
+    const problems: unknown[] = [];
+    const note = (error: unknown) => void problems.push(error);
+    await records.backups.keep(destination, bytes, target.backups ?? defaultBackups).catch(note);
+    await records.accepted.set(destination, hash).catch(note);
+    if (problems.length > 0) log.warn({ destination, err: problems[0] }, "applied, but not recorded");
   }
-  return [...byKind.values()];
 }
 
-/** Every way of reloading that the parts have, once; when one fails, the last good files are put back. */
+/**
+ * Every way of reloading that has not taken all of the parts yet, each once; one whose proxy is away holds up no
+ * other. When a proxy refuses, the last good files are put back.
+ */
 async function reloadAll(
   request: InstallRequest,
   parts: readonly Part[],
-  changes: readonly Change[],
-  timed: <T>(step: Step, work: () => Promise<T>) => Promise<T>,
+  plans: readonly { readonly way: Way; readonly changes: readonly Change[] }[],
+  timed: Timed,
 ): Promise<Reloaded> {
   const times = parts.map(({ target, hash }) => {
     const swapped = swaps.get(target.destination);
@@ -217,17 +243,50 @@ async function reloadAll(
   });
   const swappedAt = times.reduce((a, b) => (a === undefined || b === undefined ? undefined : Math.max(a, b)));
   let result: Reloaded = { accepted: "reload" };
-  for (const target of reloadsOf(parts)) {
+  let waits: Extract<Reloaded, { owed: unknown }> | undefined;
+  let unreached: ReloadError | undefined;
+  for (const { way, changes } of plans) {
+    if (hasAll(way, parts)) continue;
+    const { target } = way;
     try {
-      result = await timed("reload", () => reload(request, target, changes, swappedAt));
+      const done = await timed("reload", () => reload(request, target, changes, swappedAt));
+      if ("owed" in done) {
+        waits ??= done;
+        continue;
+      }
+      result = done;
     } catch (error) {
       request.reloaded?.();
-      throw error instanceof ReloadError ? await restore(error, parts, request) : error;
+      if (!(error instanceof ReloadError)) throw error;
+      if (error.left === "none") {
+        unreached ??= error;
+        continue;
+      }
+      if (error.left === "open") for (const part of parts) way.unsure(part.target.destination);
+      const inPlace = (written: Target) => warnInPlace(written, request.log);
+      const ways = plans.map((plan) => plan.way);
+      throw await restore(error, { parts, ways, records: request.records, inPlace });
     }
-    if ("owed" in result) return result;
+    for (const part of parts) way.took(part.target.destination, part.hash);
     if (result.accepted === "reload") request.reloaded?.();
   }
-  return result;
+  if (unreached) throw unreached;
+  return waits ?? result;
+}
+
+const resumed = new Set<string>();
+
+/** Once per process and file: HAProxy may still be at what an earlier process has begun. It is not waited for. */
+function resumeOnce(parts: readonly Part[], ways: readonly Way[]): void {
+  const names = parts.map(({ target }) => target.destination);
+  if (names.every((name) => resumed.has(name))) return;
+  for (const name of names) resumed.add(name);
+  for (const { target } of ways) {
+    if (target.reload.kind !== "haproxy") continue;
+    const texts = parts.map(({ bytes }) => bytes.toString("latin1"));
+    // One that does not answer now drains nothing: it is started anew, or reloaded.
+    void resumeDrains(target.reload, texts).catch(() => {});
+  }
 }
 
 /** Reloads. When the turn is aborted, the reload has a little time left, so that the swap before it counts. */
@@ -255,48 +314,6 @@ async function reload(
     signal.removeEventListener("abort", aborted);
     cancel();
   }
-}
-
-/**
- * Puts the last good files back after a reload that failed, so that a proxy that is started anew gets what
- * works; gives the error to throw. Where nobody was there to be told, the new file stays: it has passed its
- * check, and the proxy finds it when it starts.
- */
-async function restore(
-  error: ReloadError,
-  parts: readonly Part[],
-  { records, log }: InstallRequest,
-): Promise<ReloadError> {
-  if (error.left === "none") return error;
-  const { accepted, backups, intents } = records;
-  const pending: Pending[] = [];
-  try {
-    for (const { target, bytes: refused } of parts) {
-      const bytes = await backups.last(target.destination);
-      const live = await readLive(target.destination);
-      if (bytes === undefined || bytes.equals(refused)) continue;
-      const staged = await stage(bytes, target, live);
-      pending.push({ target, bytes, hash: sha256(bytes), live, staged });
-    }
-    // Not known any more what the proxy runs with: a reload is owed, also after a crash from here on.
-    if (error.left === "open") for (const { target } of parts) await accepted.forget(target.destination);
-    await commit(pending, intents, (target) => warnInPlace(target, log));
-    if (error.left === "before")
-      for (const { target, hash } of pending) await accepted.set(target.destination, hash);
-  } catch (failure) {
-    const why = failure instanceof Error ? failure.message : String(failure);
-    return new ReloadError(error.left, `${error.message}\nthe last good file was not put back: ${why}`, {
-      cause: error,
-    });
-  } finally {
-    for (const { staged } of pending) await staged.remove();
-  }
-  if (pending.length === 0) return error;
-  const names = pending.map(({ target }) => target.destination).join(", ");
-  return new ReloadError(error.left, `${error.message}\nthe last good file is back: ${names}`, {
-    cause: error,
-    restored: true,
-  });
 }
 
 /** A mode and an owner that were configured later hold for the live file too. */

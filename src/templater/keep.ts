@@ -1,16 +1,31 @@
+import { dirname } from "node:path";
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
 import { after, backoff, monotonic, pause } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { controlLoop, type Turn } from "../loop.ts";
+import type { Watched } from "../watched-files.ts";
+import { strictest } from "./guard.ts";
+import { type Asked, createGuardedWorld } from "./guarded-world.ts";
 import { sha256 } from "./hash.ts";
-import { type File, type InstallRequest, install, needsReload, reloadOwed } from "./install.ts";
+import {
+  type File,
+  type Installed,
+  type InstallRequest,
+  install,
+  needsReload,
+  reloadOwed,
+} from "./install.ts";
 import { keepTemplate, type Made } from "./kept-template.ts";
+import type { LastGood } from "./last-good.ts";
+import type { Pin } from "./pins.ts";
 import type { Records } from "./records.ts";
 import { ReloadError } from "./reload/index.ts";
 import type { Refused } from "./render.ts";
+import { rollbackCause } from "./step-back.ts";
 import type { Target } from "./target.ts";
-import type { Reads } from "./view.ts";
+import { createVerdicts, startCause } from "./verdicts.ts";
+import type { Reads, World } from "./view.ts";
 
 /** What all targets of a templater share. */
 export interface KeepOptions {
@@ -27,10 +42,16 @@ export interface KeepOptions {
 export interface Keeper {
   /** What the backend is to be asked for. */
   reads(): readonly Reads[];
-  /** The snapshot may have changed: renders when something that a template read did. */
+  /** The observation has changed: renders when something that a template read did. To be called for every change. */
   look(): void;
   /** Reads the templates again and renders. */
   reload(): void;
+  /** A rollback may have been ordered or released. */
+  pinned(): void;
+  /** What is to be watched: the folders of the templates, and the files that they read. */
+  watched(): Watched;
+  /** These files have changed: reads or renders again what depends on them. */
+  touched(paths: ReadonlySet<string>): void;
   notReady(): string | undefined;
   /** One entry for each target. */
   status(): readonly unknown[];
@@ -39,9 +60,13 @@ export interface Keeper {
 
 /** What the loop of a group needs of the templater around it. */
 export interface Surroundings {
-  snapshot(): Snapshot | undefined;
+  readonly backend: Asked;
+  /** The keys and values that were asked for, as templates see them. */
+  keys(): World["keys"];
   /** What the state folder knows, shared by all targets. */
   records(): Promise<Records>;
+  /** What these destinations were last rendered from, by this process or the one before. */
+  lastGood(destinations: readonly string[]): LastGood;
   /** Tells the backend what all templates read. */
   want(): void;
   changed(): void;
@@ -60,6 +85,8 @@ const refusedWait = { least: 1_000, base: 2_000, cap: 300_000 };
 interface Outcome {
   readonly made: readonly (Made & { readonly target: Target })[];
   readonly snapshot: Snapshot | undefined;
+  /** Why it must not be installed; empty when it may. */
+  readonly unmet: readonly string[];
 }
 
 /** Texts that the proxy refused. They are tried again when they change, and now and then. */
@@ -83,6 +110,20 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   /** True when some changes need no reload. */
   const atRuntime = targets.some(({ reload }) => reload.kind === "haproxy");
   const kept = targets.map((target) => ({ target, template: keepTemplate(target.source) }));
+  const world = createGuardedWorld({
+    settings: strictest(targets.map(({ guard = {} }) => guard)),
+    lastGood: around.lastGood(targets.map(({ destination }) => destination)),
+    backend: around.backend,
+    name,
+    log,
+    changed: () => look(),
+  });
+  const verdicts = createVerdicts(
+    targets.map(({ destination }) => destination),
+    async () => (await around.records()).journal,
+    log,
+  );
+  verdicts.because(startCause);
   /** Why the template on the disk is not the one in use. */
   let bad: unknown;
   /** The render that an install which was not finished may use again. */
@@ -101,6 +142,9 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   let reason: string | undefined = "not rendered yet";
   /** The gist of the failure that was logged last; undefined when there was none, or it has passed. */
   let told: string | undefined;
+  let toldUnmet: string | undefined;
+  /** The rollback that was last in force, by the change that it goes back before. */
+  let isPinned: number | undefined;
   const refused = new Map<Target, readonly Refused[]>();
   let revision = 0;
 
@@ -112,25 +156,36 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   /** Renders the templates as they stand on the disk; while one is bad, its last good one. */
   const render = async (): Promise<Outcome> => {
-    await Promise.all(kept.map(({ template }) => template.prepare()));
-    const snapshot = around.snapshot();
+    await Promise.all([world.ready, ...kept.map(({ template }) => template.prepare())]);
     behind ??= waiting;
     waiting = undefined;
     try {
-      const world = { snapshot, env: options.env, node: options.node };
-      const made = kept.map(({ target, template }) => ({ target, ...template.render(world) }));
-      bad = made.find((one) => one.bad !== undefined)?.bad;
-      return { made, snapshot };
+      let { snapshot } = world.show(readByName());
+      for (let round = 1; ; round++) {
+        const facts = { snapshot, keys: around.keys(), env: options.env, node: options.node };
+        const made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
+        bad = made.find((one) => one.bad !== undefined)?.bad;
+        // What the templates read by name, and the guard may keep, shows only as they are rendered.
+        const next = world.show(readByName());
+        if (next.snapshot === snapshot || round === 3) return { made, snapshot, unmet: next.unmet };
+        snapshot = next.snapshot;
+      }
     } finally {
       around.want();
     }
   };
 
+  const readByName = () => new Set(kept.flatMap(({ template }) => [...template.reads().services]));
+
   const intervalOver = (signal: AbortSignal) => pause(lastReload + minInterval - monotonic(), signal);
 
   const pass = async (turn: Turn): Promise<undefined | "superseded"> => {
     cancelPoll();
-    if (!atRuntime) await intervalOver(turn.signal);
+    const pin = options.preview ? undefined : await pinInForce();
+    if (!atRuntime || pin) await intervalOver(turn.signal);
+    if (pin) return putBack(pin, turn);
+    if (isPinned !== undefined) verdicts.because("release");
+    isPinned = undefined;
     let outcome = again ?? (await render());
     again = undefined;
     if (atRuntime && lastReload + minInterval > monotonic()) {
@@ -151,22 +206,68 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     return undefined;
   };
 
+  const pinInForce = async () => (await around.records()).pin(targets.map(({ destination }) => destination));
+
+  /** A rollback is in force: no template is rendered, and the files are what they were. */
+  const putBack = async (pin: Pin, turn: Turn): Promise<undefined | "superseded"> => {
+    const { backups } = await around.records();
+    const files = await Promise.all(
+      targets.map(async (target): Promise<readonly File[]> => {
+        const hash = pin.files[target.destination];
+        const text = hash === undefined ? undefined : await backups.find(target.destination, hash);
+        if (hash !== undefined && text === undefined) throw new PortolanError("FAILED", notKept(target));
+        return text === undefined ? [] : [{ text, target }];
+      }),
+    );
+    if (isPinned !== pin.change) verdicts.because(rollbackCause);
+    isPinned = pin.change;
+    const unfinished = await put(files.flat(), [], applied, undefined, turn);
+    if (unfinished === "superseded") return unfinished;
+    waiting = undefined;
+    behind = undefined;
+    if (unfinished === "refused") return undefined;
+    told = undefined;
+    setReason(
+      `rolled back to what was there before change ${pin.change}; \`portolan rollback --release\` ends that`,
+    );
+    return undefined;
+  };
+
   /** Undefined when all is well, else "superseded", "refused", or what the proxy is waited for. */
   const apply = async (outcome: Outcome, turn: Turn): Promise<string | undefined> => {
     const files = filesOf(outcome);
     if (files === undefined) return undefined;
     for (const one of outcome.made)
       if (one.outcome.status === "rendered") reportRefused(one.target, one.outcome.refused);
+    if (outcome.unmet.length > 0) {
+      if (toldUnmet !== outcome.unmet.join()) log.warn({ ...name, unmet: outcome.unmet }, tooLittle);
+      verdicts.tell("held", { why: `${tooLittle}: ${outcome.unmet.join("; ")}`, gist: outcome.unmet.join() });
+      toldUnmet = outcome.unmet.join();
+      return `${tooLittle}: ${outcome.unmet.join("; ")}`;
+    }
+    toldUnmet = undefined;
     if (options.preview) {
       for (const { target, text } of files) options.preview(target, text);
       return undefined;
     }
     const { snapshot } = outcome;
+    world.keep(snapshot);
     const services = changedServices(
       kept.map(({ template }) => template.reads()),
       applied,
       snapshot,
     );
+    return put(files, services, snapshot, outcome, turn);
+  };
+
+  /** Installs what was rendered, or what a rollback asks for. Says what `apply` says. */
+  const put = async (
+    files: readonly File[],
+    services: readonly string[],
+    snapshot: Snapshot | undefined,
+    outcome: Outcome | undefined,
+    turn: Turn,
+  ): Promise<string | undefined> => {
     const request: InstallRequest = {
       files,
       turn,
@@ -176,6 +277,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       env: options.env,
       log,
       interval: () => intervalOver(turn.signal),
+      swapped: verdicts.swapped,
       reloaded: () => {
         lastReload = monotonic();
       },
@@ -192,7 +294,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       const installed = await install(request);
       if (installed.verdict === "superseded") return "superseded";
       refusedTexts = undefined;
-      if (installed.verdict === "owed") return waitFor(installed.owed, outcome);
+      if (installed.verdict === "owed") return waitFor(installed, services, outcome);
       return accept(installed, services, snapshot);
     } catch (error) {
       if (!(error instanceof ReloadError) || error.left === "none") throw error;
@@ -202,12 +304,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   };
 
   const accept = (
-    { verdict, by, note, took }: Awaited<ReturnType<typeof install>>,
+    { verdict, by, note, took }: Installed,
     services: readonly string[],
     snapshot: Snapshot | undefined,
   ): undefined => {
     applied = snapshot;
     owed = undefined;
+    if (verdict === "applied" || verdict === "reloaded" || verdict === "unchanged")
+      verdicts.tell(verdict, { services, by, why: note, tookMs: rounded(took) });
     if (verdict === "unchanged") return;
     revision += 1;
     log.info({ ...name, services, revision, by, because: note, tookMs: rounded(took) }, verdict);
@@ -215,10 +319,12 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   /** The file is live, and the proxy takes it later: it is asked again soon, with what was rendered. */
   const waitFor = (
-    next: Awaited<ReturnType<typeof install>>["owed"],
-    outcome: Outcome,
+    { owed: next, took }: Installed,
+    services: readonly string[],
+    outcome: Outcome | undefined,
   ): string | undefined => {
     const why = next?.reason ?? "";
+    verdicts.tell("owed", { services, why, gist: gist("", why), tookMs: rounded(took) });
     if (owed === undefined) log.info({ ...name, reason: why }, "written; the proxy has still to take it");
     owed = why;
     again = outcome;
@@ -240,6 +346,22 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   const pollAt = (ms: number) => {
     cancelPoll();
     cancelPoll = after(Math.max(0, ms), () => loop.nudge());
+  };
+
+  /** Nothing is done before it is known what the process before has left. */
+  const look = () => {
+    if (!isReady) return;
+    const wasHeld = world.notReady().length > 0;
+    world.look();
+    const { snapshot } = world.show(readByName());
+    const isNews = !started || !kept.every(({ template }) => template.shows(snapshot, around.keys()));
+    if (isNews && wasHeld && reason === undefined) reason = "what was held is being applied";
+    const [held] = world.notReady();
+    if (held !== undefined) verdicts.tell("held", { why: held, gist: held });
+    around.changed();
+    if (!isNews) return;
+    started = true;
+    nudge();
   };
 
   const reportRefused = (target: Target, next: readonly Refused[]) => {
@@ -270,6 +392,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     const { code, message } =
       error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
     const news = gist(code, message);
+    const isWritten = error instanceof ReloadError && error.left === "none";
+    verdicts.tell(isWritten ? "owed" : "rejected", { why: `${code}: ${message}`, gist: news });
     const level = news === told ? "debug" : "error";
     const what = error === bad ? "template not used, the one before stays" : "not applied";
     log[level]({ ...name, err: error, retryInMs: Math.round(retryIn) }, `${what}; trying again`);
@@ -277,25 +401,52 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     setReason(`${code}: ${message}`);
   };
 
+  const reread = () => {
+    for (const { template } of kept) template.reread();
+    refusedTexts = undefined;
+    verdicts.because("templates read again");
+    nudge();
+  };
+
+  const watched = (): Watched => ({
+    files: new Set(kept.flatMap(({ template }) => [...(template.wanted().files ?? [])])),
+    folders: new Set(targets.map(({ source }) => dirname(source))),
+  });
+
   const loop = controlLoop({ wait, pass, failed: report });
+  let isReady = false;
+  let isStopped = false;
+  void world.ready.then(() => {
+    if (isStopped) return;
+    isReady = true;
+    look();
+    around.changed();
+  });
 
   return {
     reads: () => kept.map(({ template }) => template.wanted()),
-    look() {
-      const now = around.snapshot();
-      if (started && kept.every(({ template }) => template.shows(now))) return;
-      started = true;
-      nudge();
-    },
+    look,
     reload() {
-      for (const { template } of kept) template.reread();
       // Whoever asks for it wants to hear what is wrong, also when it is what was wrong before.
       told = undefined;
+      reread();
+    },
+    watched,
+    touched(paths) {
+      const { files, folders } = watched();
+      const isTemplate = (path: string) => path.endsWith(".hbs") && folders.has(dirname(path));
+      if ([...paths].some(isTemplate)) return reread();
+      if (![...paths].some((path) => files.has(path))) return;
+      verdicts.because("a file that the templates read has changed");
+      nudge();
+    },
+    pinned() {
       refusedTexts = undefined;
       nudge();
     },
     notReady() {
-      const why = reason ?? overdue();
+      const [held] = world.notReady();
+      const why = reason ?? held ?? overdue();
       return why === undefined ? undefined : `${destinations}: ${why}`;
     },
     status: () =>
@@ -309,20 +460,32 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
           ...(owed !== undefined && { owed }),
           revision,
           reads: { services: [...reads.services], all: reads.all },
+          ...world.status(),
           refused: refused.get(target) ?? [],
         };
       }),
     async stop() {
+      isStopped = true;
       cancelPoll();
       await loop.stop();
       cancelPoll();
+      await world.stop();
+      await verdicts.written();
     },
   };
 }
 
+/** What a template gave. */
+type Text = File & { readonly text: string };
+
+const notKept = ({ destination }: Target) =>
+  `what ${destination} is to be rolled back to is not kept any more; \`portolan rollback --release\` ends that`;
+
+const tooLittle = "the guard wants more than there is, and the file stays as it is";
+
 /** The texts, when all templates of the group have one. */
-function filesOf({ made }: Outcome): readonly File[] | undefined {
-  const files = made.flatMap(({ target, outcome }): readonly File[] =>
+function filesOf({ made }: Outcome): readonly Text[] | undefined {
+  const files = made.flatMap(({ target, outcome }): readonly Text[] =>
     outcome.status === "rendered" ? [{ target, text: outcome.text }] : [],
   );
   return files.length === made.length ? files : undefined;

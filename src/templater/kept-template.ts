@@ -1,7 +1,7 @@
 import type { Snapshot } from "../backends/backend.ts";
 import { loadTemplate } from "./load.ts";
 import { type Rendered, renderTemplate, type Template } from "./render.ts";
-import { type Reads, sameReads, type World } from "./view.ts";
+import { type Reads, sameKeys, sameReads, type World } from "./view.ts";
 
 /** A render, and why it may not be that of the template on the disk. */
 export interface Made {
@@ -16,8 +16,8 @@ export interface KeptTemplate {
   reads(): Reads;
   /** What the backend is to be asked for: while an edited template is not in use yet, what both read. */
   wanted(): Reads;
-  /** True when a render of `snapshot` would give what the last one gave. */
-  shows(snapshot: Snapshot | undefined): boolean;
+  /** True when a render of these would give what the last one gave. */
+  shows(snapshot: Snapshot | undefined, keys: World["keys"]): boolean;
   /** The file has changed: it is read again before the next render. */
   reread(): void;
   /** Reads the file when that is due. Never rejects: what is wrong shows in the render. */
@@ -37,11 +37,13 @@ export function keepTemplate(source: string): KeptTemplate {
   let reads: Reads | undefined;
   let wanted: Reads | undefined;
   let rendered: Snapshot | undefined;
+  let renderedKeys: World["keys"];
   /** True when `reads` says what the last render depended on: one that failed does not tell. */
   let readsKnown = false;
 
   const renderWith = (used: Template, world: World): Rendered => {
     rendered = world.snapshot;
+    renderedKeys = world.keys;
     readsKnown = false;
     const outcome = renderTemplate(used, world);
     reads = outcome.reads;
@@ -53,7 +55,10 @@ export function keepTemplate(source: string): KeptTemplate {
   return {
     reads: () => reads ?? none,
     wanted: () => wanted ?? none,
-    shows: (now) => (readsKnown && reads !== undefined ? sameReads(reads, rendered, now) : rendered === now),
+    shows: (now, keys) =>
+      readsKnown && reads !== undefined
+        ? sameReads(reads, rendered, now) && sameKeys(reads, renderedKeys, keys)
+        : rendered === now && renderedKeys === keys,
     reread() {
       stale = true;
     },
@@ -95,5 +100,14 @@ const none: Reads = { services: new Set(), all: false };
 
 function both(a: Reads | undefined, b: Reads): Reads {
   if (a === undefined) return b;
-  return { ...b, services: new Set([...a.services, ...b.services]), all: a.all || b.all };
+  const [files, keys, trees] = (["files", "keys", "trees"] as const).map(
+    (kind) => new Set([...(a[kind] ?? []), ...(b[kind] ?? [])]),
+  );
+  return {
+    services: new Set([...a.services, ...b.services]),
+    all: a.all || b.all,
+    ...(files && files.size > 0 && { files }),
+    ...(keys && keys.size > 0 && { keys }),
+    ...(trees && trees.size > 0 && { trees }),
+  };
 }

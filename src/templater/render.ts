@@ -119,6 +119,8 @@ export function renderTemplate(template: Template, world: World): Rendered {
   const doubtful = new Set<Instance>();
   const services = new Set<string>();
   const files = new Set<string>();
+  const keys = new Set<string>();
+  const trees = new Set<string>();
   let all = false;
 
   const limit = stepsFor(sizeOf(world));
@@ -133,12 +135,20 @@ export function renderTemplate(template: Template, world: World): Rendered {
     for (const name of result.reads.services) services.add(name);
     all ||= result.reads.all;
     for (const path of result.reads.files ?? []) files.add(path);
+    for (const key of result.reads.keys ?? []) keys.add(key);
+    for (const path of result.reads.trees ?? []) trees.add(path);
     return result;
   };
 
   for (;;) {
     const result = attempt(new Set(refused.keys()));
-    const reads = { services, all, ...(files.size > 0 && { files }) };
+    const reads = {
+      services,
+      all,
+      ...(files.size > 0 && { files }),
+      ...(keys.size > 0 && { keys }),
+      ...(trees.size > 0 && { trees }),
+    };
     if (result.unknown.length > 0) return { status: "waiting", for: result.unknown, reads };
     if (result.refusals.length === 0) {
       if (result.error) throw result.error;

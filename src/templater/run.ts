@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { after } from "../clock.ts";
 import type { Command } from "./target.ts";
@@ -18,6 +18,10 @@ export interface RunOptions {
    * unless "stays": a reload may start the proxy in the background.
    */
   readonly background?: "stays";
+  /** Text for its standard input, which is empty otherwise. */
+  readonly input?: string;
+  /** It writes to this process's own output and errors, and `Ended.output` stays empty. */
+  readonly shown?: boolean;
 }
 
 /** How a command ended. */
@@ -44,10 +48,15 @@ const outputLimit = 64 * 1024;
 export function runCommand(command: Command, options: RunOptions): Promise<Ended> {
   const [program = "", ...args] = argvOf(command);
   return new Promise((resolve) => {
-    let child: ChildProcessByStdio<null, Readable, Readable>;
+    let child: ChildProcess;
     try {
-      const { env } = options;
-      child = spawn(program, args, { detached: true, env, stdio: ["ignore", "pipe", "pipe"] });
+      const { env, input, shown } = options;
+      const out = shown ? "inherit" : "pipe";
+      child = spawn(program, args, {
+        detached: true,
+        env,
+        stdio: [input === undefined ? "ignore" : "pipe", out, out],
+      });
     } catch (error) {
       // Such as an argument or a variable that is longer than the kernel takes.
       return resolve(notRun(program, error));
@@ -55,7 +64,11 @@ export function runCommand(command: Command, options: RunOptions): Promise<Ended
     child.once("error", (error) => resolve(notRun(program, error)));
     const { pid } = child;
     if (pid === undefined) return;
+    // A command that does not read its input to the end is no failure.
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(options.input);
     const output = createTail();
+    const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
     const cancels: (() => void)[] = [];
     let exit: Pick<Ended, "code" | "signal"> = { code: null, signal: null };
     let cut: "timeout" | "abort" | undefined;
@@ -66,8 +79,7 @@ export function runCommand(command: Command, options: RunOptions): Promise<Ended
     const settle = () => {
       disarm();
       if (cut || options.background !== "stays") signalGroup(pid, "SIGKILL");
-      for (const stream of [child.stdout, child.stderr])
-        release(stream, options.background === "stays" && !cut);
+      for (const stream of streams) release(stream, options.background === "stays" && !cut);
       resolve({ ...exit, output: output.text(), timedOut: cut === "timeout" });
     };
     const end = (why: "timeout" | "abort") => {
@@ -82,7 +94,7 @@ export function runCommand(command: Command, options: RunOptions): Promise<Ended
     };
     const aborted = () => end("abort");
 
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", output.add);
+    for (const stream of streams) stream.on("data", output.add);
     child.once("exit", (code, signal) => {
       exit = { code, signal };
       if (cut) return; // others of the group have their two seconds

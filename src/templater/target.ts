@@ -1,3 +1,5 @@
+import type { GuardSettings } from "./guard.ts";
+
 /** A program to run. `argv` runs without a shell; `shell` is handed to `/bin/sh -c`. */
 export type Command = { readonly argv: readonly string[] } | { readonly shell: string };
 
@@ -67,6 +69,8 @@ export interface Target {
   /** Run on the staged file before the swap; `{{src}}` in an argument stands for its path. */
   readonly check?: Command;
   readonly reload: Reload;
+  /** When the file may shrink, as far as it is not as usual. */
+  readonly guard?: Partial<GuardSettings>;
   /** ms after which a check or reload is ended together with its process group. */
   readonly commandTimeout: number;
   /** ms. The first change after quiet is applied after `min`; a storm is bounded by `max`. */

@@ -1,4 +1,4 @@
-import { instancesOf, type Snapshot } from "../backends/backend.ts";
+import { instancesOf, type KeySnapshot, type Snapshot } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
 import { readTextFile, type TextFile } from "./text-file.ts";
 
@@ -10,6 +10,8 @@ export interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The name of this host. */
   readonly node: string;
+  /** The keys and values of the backend; undefined while none was answered, "none" where it has no such thing. */
+  readonly keys?: KeySnapshot | "none" | undefined;
   /** A file by its absolute path; undefined while it is not known. Without it, files are read as they are asked for. */
   readonly file?: (path: string) => TextFile | undefined;
 }
@@ -21,6 +23,10 @@ export interface Reads {
   readonly all: boolean;
   /** The files that it asked for, by absolute path; absent when none. */
   readonly files?: ReadonlySet<string>;
+  /** The keys that it asked for; absent when none. */
+  readonly keys?: ReadonlySet<string>;
+  /** The paths of which it asked for all that is below; absent when none. */
+  readonly trees?: ReadonlySet<string>;
 }
 
 /** True when nothing that the template read differs: it would render the same. */
@@ -28,6 +34,16 @@ export function sameReads(reads: Reads, before: Snapshot | undefined, after: Sna
   if (before === after) return true;
   if (reads.all && !sameServices(before, after)) return false;
   return [...reads.services].every((name) => sameList(listOf(before, name), listOf(after, name)));
+}
+
+/** True when no key that the template read differs. */
+export function sameKeys(reads: Reads, before: World["keys"], after: World["keys"]): boolean {
+  if (before === after) return true;
+  if (before === "none" || after === "none") return false;
+  const sameKey = (key: string) =>
+    before?.keys.has(key) === after?.keys.has(key) && before?.keys.get(key) === after?.keys.get(key);
+  const sameTree = (path: string) => before?.trees.get(path) === after?.trees.get(path);
+  return [...(reads.keys ?? [])].every(sameKey) && [...(reads.trees ?? [])].every(sameTree);
 }
 
 type List = readonly Instance[] | undefined;
@@ -57,6 +73,10 @@ export interface View {
   service(name: string): readonly Instance[];
   /** Every service, by name. */
   services(): readonly (readonly [name: string, instances: readonly Instance[]])[];
+  /** The value of a key, undefined where there is none. Throws where the backend has no keys. */
+  key(name: string): string | undefined;
+  /** All values below a path, by what their keys have after it; empty while that is unknown. Throws like `key`. */
+  tree(path: string): ReadonlyMap<string, string>;
   /** What was read so far. */
   reads(): Reads;
   /** What was read and is not known yet, as words. */
@@ -67,6 +87,11 @@ export interface View {
   variables(): ReadonlySet<string>;
 }
 
+function keysOf({ keys }: World): KeySnapshot | undefined {
+  if (keys !== "none") return keys;
+  throw new Error("needs keys and values, and there are none here; see the page of the backend");
+}
+
 /** A view of `world` from which the instances in `without` are left out. */
 export function createView(world: World, without: ReadonlySet<Instance>): View {
   const lists = new Map<string, readonly Instance[]>();
@@ -74,6 +99,8 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
   const unknown = new Set<string>();
   const variables = new Set<string>();
   const files = new Map<string, TextFile>();
+  const keys = new Set<string>();
+  const trees = new Set<string>();
   let all = false;
   let instances: ReadonlySet<Instance> | undefined;
 
@@ -116,7 +143,28 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       if (!world.snapshot?.complete) unknown.add("the list of services");
       return [...(world.snapshot?.services ?? [])].map(([name, list]) => [name, known(name, list)] as const);
     },
-    reads: () => ({ services: named, all, ...(files.size > 0 && { files: new Set(files.keys()) }) }),
+    key(name) {
+      keys.add(name);
+      const known = keysOf(world);
+      if (!known?.keys.has(name)) unknown.add(`key ${name}`);
+      const value = known?.keys.get(name);
+      if (value !== undefined) variables.add(value);
+      return value;
+    },
+    tree(path) {
+      trees.add(path);
+      const tree = keysOf(world)?.trees.get(path);
+      if (tree === undefined) unknown.add(`keys below ${path}`);
+      for (const value of tree?.values() ?? []) variables.add(value);
+      return tree ?? new Map();
+    },
+    reads: () => ({
+      services: named,
+      all,
+      ...(files.size > 0 && { files: new Set(files.keys()) }),
+      ...(keys.size > 0 && { keys }),
+      ...(trees.size > 0 && { trees }),
+    }),
     unknown: () => [...unknown].sort(),
     instances() {
       instances ??= new Set([...lists.values()].flat());

@@ -90,7 +90,7 @@ it("says the namespace and the partition with every request", async () => {
       "content-type": "application/json",
       "x-consul-index": "1",
     });
-    answer.end(request.url?.includes("/health/service/portolan") ? "[]" : "{}");
+    answer.end(/\/health\/service\/|\/acl\//.test(request.url ?? "") ? "[]" : "{}");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -98,23 +98,43 @@ it("says the namespace and the partition with every request", async () => {
   const lease = backend.lease({ node: "h1", engine: "E", run: "r" }, 15);
   await lease.renew(signal);
   await lease.renew(signal);
-  await lease.register(someInstance({ node: "h1", engine: "E", run: "r" }, { id: "i" }), signal);
+  const instance = someInstance({ node: "h1", engine: "E", run: "r" }, { id: "i" });
+  await lease.register({ ...instance, state: "draining", checks: { ttl: "30s" } }, signal);
   await lease.deregister({ service: "web", id: "i" }, signal);
+  await expect(lease.owned(signal)).rejects.toMatchObject({ code: "LEASE_LOST" });
   const where = "ns=team%20a&partition=p";
-  expect(seen.slice(0, 4).sort()).toEqual([
+  expect(seen.slice(0, 5).sort()).toEqual([
     `GET /v1/agent/health/service/id/portolan%3Ah1?${where}`,
     `GET /v1/agent/self?${where}`,
     expect.stringMatching(/^GET \/v1\/agent\/services\?filter=.*&ns=team%20a&partition=p$/) as string,
     `GET /v1/health/service/portolan%3Ah1?${where}`,
+    `POST /v1/internal/acl/authorize?${where}`,
   ]);
-  expect(seen.slice(4)).toEqual([
+  expect(seen.slice(5)).toEqual([
     `PUT /v1/agent/service/register?replace-existing-checks=true&${where}`,
     `PUT /v1/agent/check/pass/portolan%3Ah1%3Ar?${where}`,
     `PUT /v1/agent/check/pass/portolan%3Ah1%3Ar?${where}`,
     `GET /v1/agent/health/service/id/i?${where}`,
+    `PUT /v1/agent/check/pass/portolan%3Ah1%3Ar?${where}`,
     `PUT /v1/agent/service/register?${where}`,
+    `PUT /v1/agent/check/update/portolan-check%3Ai%3Attl?${where}`,
     `PUT /v1/agent/service/deregister/i?${where}`,
+    `GET /v1/agent/services?${where}`,
   ]);
+
+  // What a reader asks, of services and of keys.
+  const kv = await openBackend(`consulkv://127.0.0.1:${port}/x?namespace=team%20a&partition=p`, { env: {} });
+  const observations = [
+    backend.observe({ services: new Set(["web"]) }),
+    backend.observe({ services: "all" }),
+    kv.observe({ services: "all" }),
+  ];
+  const read = ["/v1/health/service/web", "/v1/catalog/services", "/v1/kv/x%2F"];
+  const hasAsked = (path: string) => seen.some((line) => line.includes(path) && line.includes("index=1"));
+  await waitFor("the reads", () => read.every(hasAsked), { within: 20_000 });
+  expect(seen.filter((line) => !line.endsWith(where))).toEqual([]);
+  for (const observation of observations) await observation.close();
+  await kv.close();
   await backend.close();
   server.closeAllConnections();
   server.close();

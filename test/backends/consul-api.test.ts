@@ -23,7 +23,10 @@ async function serve(listener: RequestListener, host = "127.0.0.1"): Promise<num
 }
 
 const apiOf = (port: number, host = "127.0.0.1") =>
-  createConsulApi({ host, port, title: "consul://test", stale: false }, { wait: 1000, patience: 20_000 });
+  createConsulApi(
+    { host, port, title: "consul://test", stale: false, cached: false },
+    { wait: 1000, patience: 20_000 },
+  );
 
 describe("consul-api, where the package alone does not do", () => {
   it("notices an answer that is cut off in its middle", async () => {
@@ -72,6 +75,22 @@ describe("consul-api, where the package alone does not do", () => {
     api.close();
   });
 
+  it("takes a service that is gone for deregistered, as newer servers say it, and no other refusal", async () => {
+    const answers = [
+      [404, 'Unknown service ID "web-1". Ensure that the service ID is passed, not the service name.'],
+      [403, "Permission denied"],
+    ] as const;
+    const left = [...answers];
+    const port = await serve((_, answer) => {
+      const [status, text] = left.shift() ?? [500, "over"];
+      answer.writeHead(status, { "content-type": "text/plain" }).end(text);
+    });
+    const api = apiOf(port);
+    expect(await api.deregister("web-1", signal)).toBeUndefined();
+    await expect(api.deregister("web-1", signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
+    api.close();
+  });
+
   it.each([
     [403, "Permission denied", "BACKEND_DENIED"],
     [500, "No cluster leader", "BACKEND_UNREACHABLE"],
@@ -84,7 +103,8 @@ describe("consul-api, where the package alone does not do", () => {
       answer.writeHead(status, { "content-type": "text/plain" }).end(text),
     );
     const api = apiOf(port);
-    const failure = { code, message: `consul://test: ${text} (${status})` };
+    const message = expect.stringContaining(`consul://test: ${text} (${status})`) as string;
+    const failure = { code, message };
     await expect(api.health("web", question, signal)).rejects.toMatchObject(failure);
     await expect(api.register({}, false, signal)).rejects.toMatchObject(failure);
     api.close();
@@ -101,6 +121,33 @@ describe("consul-api, where the package alone does not do", () => {
     await expect(second.health("web", question, signal)).rejects.toThrow("is it Consul?");
     first.close();
     second.close();
+  });
+
+  it.each([
+    ["?stale of a server that has heard nothing of the leader for long", { "x-consul-lastcontact": "10001" }],
+    ["?stale of a server that knows no leader", { "x-consul-knownleader": "false" }],
+    ["?cached of an agent that has reached no server for long", { age: "11" }],
+    ["", { "x-consul-lastcontact": "9999", "x-consul-knownleader": "true", age: "9" }],
+  ])("asks the leader instead of believing an answer %s", async (what, headers) => {
+    const seen: (string | undefined)[] = [];
+    const port = await serve((request, answer) => {
+      seen.push(request.url);
+      answer
+        .writeHead(200, { "content-type": "application/json", "x-consul-index": 7, ...headers })
+        .end("[]");
+    });
+    const address = { host: "127.0.0.1", port, title: "consul://test", stale: true, cached: true };
+    const api = createConsulApi(address, { wait: 1000, patience: 20_000 });
+    expect(await api.health("web", { ...question, index: 3 }, signal)).toMatchObject({ index: 7 });
+    const waits = "index=3&wait=1000ms";
+    const first = `/v1/health/service/web?stale=&cached=&${waits}`;
+    expect(seen).toEqual(what === "" ? [first] : [first, `/v1/health/service/web?${waits}`]);
+    seen.length = 0;
+    await api.health("web", { index: 0, consistent: true }, signal);
+    expect(seen[0]).toBe("/v1/health/service/web?consistent=");
+    await api.tree("x/", question, signal);
+    expect(seen.at(what === "" ? -1 : -2)).toBe("/v1/kv/x%2F?recurse=&stale=");
+    api.close();
   });
 
   it("cancels what runs when it is closed", async () => {

@@ -45,6 +45,19 @@ describe("orders of checks", () => {
       { http: { ...http, Header: { "X-A": ["b"], "X-D": ["e", "f"] } } },
     ],
     [
+      "headers with names that every object has",
+      { http: "/health", header: "constructor: a\n__proto__: b\n__proto__: c" },
+      {
+        http: {
+          ...http,
+          Header: Object.fromEntries([
+            ["constructor", ["a"]],
+            ["__proto__", ["b", "c"]],
+          ]),
+        },
+      },
+    ],
+    [
       "HTTPS beside HTTP, each with its method",
       { http: "/health", https: "/x", method: "HEAD", https_method: "PUT", tls_skip_verify: "true" },
       {
@@ -156,15 +169,30 @@ describe("orders of checks", () => {
     [{ http: "http://[" }, {}, "CHECK_HTTP=http://[: no URL; write a path like /health"],
     [{ ttl: "soon" }, {}, "CHECK_TTL=soon: no duration; write e.g. 10s"],
     [{ ttl: "30s" }, { leaseTtl: 0 }, "CHECK_TTL=30s: its heartbeats need a --ttl"],
-    [{ script: "a 'b" }, {}, "CHECK_SCRIPT=a 'b: a quote has no end"],
-    [{ script: "a" }, { noScripts: "no scripts; allow them" }, "CHECK_SCRIPT=a: no scripts; allow them"],
-    [{ cmd: "x" }, {}, "CHECK_CMD=x: needs a Consul image of old; use CHECK_SCRIPT"],
-    [{ htpp: "/x" }, {}, "CHECK_HTPP=/x: no such check; known are CHECK_HTTP, CHECK_HTTPS"],
-    [{ "2_htpp": "x".repeat(200) }, {}, `CHECK_2_HTPP=${"x".repeat(100)}…: no such check`],
+    [{ script: "a 'b" }, {}, "CHECK_SCRIPT: a quote has no end"],
+    [{ script: "a" }, { noScripts: "no scripts; allow them" }, "CHECK_SCRIPT: no scripts; allow them"],
+    [{ cmd: "x" }, {}, "CHECK_CMD: needs a Consul image of old; use CHECK_SCRIPT"],
+    [{ htpp: "/x" }, {}, "CHECK_HTPP: no such check; known are CHECK_HTTP, CHECK_HTTPS"],
+    [{ "2_ttl": "x".repeat(200) }, {}, `CHECK_2_TTL=${"x".repeat(100)}…: no duration`],
   ])("leaves %j out and says so", (checks, by, why) => {
     const { bodies, leftOut } = order(checks, {}, by);
     expect(bodies).toEqual({});
     expect(leftOut).toEqual([expect.stringContaining(why) as string]);
+  });
+
+  it.each([
+    ["header", "Authorization hunter2"],
+    ["2_body", "hunter2"],
+    ["script", "x --password hunter2 'y"],
+    ["cmd", "x hunter2"],
+    ["heder", "X-Token: hunter2"],
+    ["http", "http://me:hunter2@[/"],
+    ["https", "https://[/?a=b&api_Token=hunter2"],
+    ["ttl", "/?PASSWORD=hunter2"],
+  ])("does not repeat what CHECK_%s says where that may be a secret", (key, value) => {
+    const { leftOut } = order({ http: "/", [key]: value });
+    expect(leftOut.join()).not.toContain("hunter2");
+    expect(orderNotes({ [key]: value })).not.toContain("hunter2");
   });
 
   it("makes a check without those of its modifiers that it does not understand", () => {

@@ -206,8 +206,8 @@ describe("Consul's checks", () => {
     expect(await differing()).toEqual([]);
     const next = await joined({}, 30, backend, { ...owner, run: "next" });
     // Of what may be a secret only the digest is there: such a record is written once by each run.
-    expect(await differing(next.lease)).toEqual([secret]);
-    await next.lease.register(secret, signal);
+    expect(await differing(next.lease)).toEqual([bad, secret]);
+    for (const instance of [bad, secret]) await next.lease.register(instance, signal);
     expect(await differing(next.lease)).toEqual([]);
     await ask("PUT", `/agent/check/deregister/${encodeURIComponent(check(good.id, "http"))}`);
     expect(await differing(next.lease)).toEqual([good]);
@@ -345,7 +345,7 @@ describe("script checks", () => {
     const { owner, lease } = await joined();
     const instance = at(owner, "script-off", 9, { ...checks, "2_http": "/", "2_initial_status": "passing" });
     const { leftOut } = await lease.register(instance, signal);
-    expect(leftOut).toEqual([expect.stringMatching(/^CHECK_SCRIPT=test .*--allow-check-scripts/) as string]);
+    expect(leftOut).toEqual([expect.stringMatching(/^CHECK_SCRIPT: .*--allow-check-scripts/) as string]);
     expect(Object.keys(await checksOf(instance.id)).sort()).toEqual(
       [alias(instance.id), check(instance.id, "2_http")].sort(),
     );

@@ -1,11 +1,22 @@
 import { describe, expect, it } from "vitest";
 import type { Answer, Question } from "../../src/backends/consul-api.ts";
 import { watchQuery } from "../../src/backends/consul-query.ts";
+import { createRetries } from "../../src/backends/consul-retries.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { waitFor } from "../servers/wait.ts";
 
+const read = ({ body }: Answer) => String(body);
+
+/** What is less, and how long that is held. */
+interface Manner {
+  readonly grace: number;
+  isLess(now: string, before: string): boolean;
+}
+
 /** Watches a script of answers; when it is over, the query is held until it is cancelled. */
-function play(...script: readonly (Answer | Error)[]) {
+function play(...parts: readonly (Answer | Error | Manner)[]) {
+  const manner = parts.find((part): part is Manner => "isLess" in part);
+  const script = parts.filter((part): part is Answer | Error => part !== manner);
   const left = [...script];
   const asked: Question[] = [];
   const ask = (question: Question, signal: AbortSignal): Promise<Answer> => {
@@ -18,8 +29,11 @@ function play(...script: readonly (Answer | Error)[]) {
       signal.addEventListener("abort", cancelled);
     });
   };
-  const read = (body: unknown) => String(body);
-  const source = watchQuery<string>(ask, read, new Set());
+  const source = watchQuery(
+    { ask, read, isLess: manner?.isLess ?? (() => false) },
+    createRetries(),
+    manner?.grace,
+  );
   const values: unknown[] = [];
   source.subscribe(() => {
     const { problem, ...now } = source.current();
@@ -97,19 +111,71 @@ describe("watchQuery", () => {
     expect(values).toEqual(["a"]);
   });
 
-  it("wakes every query that waits to retry once one got through", async () => {
-    const waiting = new Set<AbortController>();
+  it("retries three times a second at most, however many queries wait, and all of them once one got through", async () => {
     let up = false;
+    let asked = 0;
     const ask = (): Promise<Answer> => {
+      asked += 1;
       if (!up) return Promise.reject(unreachable);
       return new Promise((resolve) => setImmediate(resolve, { index: 1, body: "a" }));
     };
-    const sources = Array.from({ length: 8 }, () => watchQuery<string>(ask, String, waiting));
-    await waitFor("all to wait", () => waiting.size === 8, { within: 10_000 });
+    const retries = createRetries();
+    const sources = Array.from({ length: 200 }, () =>
+      watchQuery({ ask, read, isLess: () => false }, retries),
+    );
+    await waitFor("the first questions", () => asked >= 200, { within: 10_000 });
+    const begun = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(asked - 200).toBeLessThanOrEqual(Math.ceil((performance.now() - begun) / 350) + 1);
+    expect(asked).toBeGreaterThan(200);
     up = true;
     await waitFor("all to be known", () => sources.every((source) => source.current().known), {
       within: 20_000,
     });
     for (const source of sources) await source.close();
+  });
+
+  it("takes an older answer that says the same for no news", async () => {
+    const { asked, values, done, source } = play({ index: 50, body: "same" }, { index: 3, body: "same" });
+    await done();
+    expect(asked.map(({ index, consistent }) => [index, consistent])).toEqual([
+      [0, false],
+      [50, false],
+      [3, false],
+    ]);
+    expect(values).toEqual(["same"]);
+    await source.close();
+  });
+});
+
+describe("a Consul that came back without what it had", () => {
+  const isLess = (now: string, before: string) => [...before].some((letter) => !now.includes(letter));
+
+  it("is given time to be filled again, and then believed", async () => {
+    const { values, done, source } = play(
+      { grace: 20_000, isLess },
+      { index: 50, body: "abc" },
+      { index: 3, body: "" },
+      { index: 3, body: "" },
+      { index: 4, body: "ab" },
+      { index: 5, body: "abcd" },
+      { index: 6, body: "d" },
+    );
+    await done();
+    expect(values).toEqual(["abc", "unreachable, abc", "unreachable, abc", "abcd", "d"]);
+    await source.close();
+  });
+
+  it("is believed when nobody fills it in time", async () => {
+    const { asked, values, source } = play(
+      { grace: 500, isLess },
+      { index: 50, body: "abc" },
+      { index: 3, body: "a" },
+      { index: 3, body: "a" },
+    );
+    await waitFor("the question after the time", () => asked.length === 5, { within: 10_000 });
+    expect(asked.at(-1)).toEqual({ index: 0, consistent: false });
+    await source.close();
+    expect(values.slice(0, 3)).toEqual(["abc", "unreachable, abc", "unreachable, abc"]);
   });
 });

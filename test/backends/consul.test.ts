@@ -157,7 +157,7 @@ describe("consul:", () => {
       const back = await readBack(instance);
       const lost = Object.keys(meta).filter((key) => back?.meta[key] === undefined);
       expect(leftOut.map((text) => text.split(":")[0]).sort()).toEqual(
-        [...lost.map((key) => `meta.${key}`), "container"].sort(),
+        [...lost.map((key) => `meta.${key}`), "container.image"].sort(),
       );
       expect(lost).toEqual(expect.arrayContaining(["a.b", "consul-x", "portolan-x", "long"]));
       expect(back?.meta.fits).toHaveLength(512);
@@ -489,12 +489,11 @@ describe("consul:", () => {
       const look = "GET /v1/agent/health/service/id/counted-1";
       const register = (over: Partial<Instance>) =>
         requests(() => lease.register({ ...instance, ...over }, signal));
-      expect(await requests(() => lease.renew(signal))).toEqual([
-        `PUT /v1/agent/check/pass/${encodeURIComponent(`portolan:${owner.node}:${owner.run}`)}`,
-      ]);
+      const pass = `PUT /v1/agent/check/pass/${encodeURIComponent(`portolan:${owner.node}:${owner.run}`)}`;
+      expect(await requests(() => lease.renew(signal))).toEqual([pass]);
       expect(await register({})).toEqual([look, put]);
       expect(await register({ tags: ["new"] })).toEqual([put]);
-      expect(await register({ state: "draining" })).toEqual([look, put]);
+      expect(await register({ state: "draining" })).toEqual([look, pass, put]);
       expect(await register({})).toEqual([look, put]);
       expect(await requests(() => lease.owned(signal))).toEqual(["GET /v1/agent/services"]);
       expect(await register({ tags: ["newer"] })).toEqual([put]);

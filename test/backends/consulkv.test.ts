@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backend, instancesOf, ownerText } from "../../src/backends/backend.ts";
+import { createPermits } from "../../src/backends/consul-permits.ts";
 import { openConsulkv } from "../../src/backends/consulkv.ts";
 import { registratorLayout } from "../../src/backends/layouts/registrator.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
@@ -23,9 +24,12 @@ interface Kv {
   readonly Session?: string;
 }
 
+/** Consul hangs up on who has more than 200 connections. */
+const permitted = createPermits(32);
 /** Consul's HTTP API, around the backend. */
 const api = async (method: string, path: string, body?: string) => {
-  const answer = await fetch(`${server.url}/v1/${path}`, { method, ...(body !== undefined && { body }) });
+  const url = `${server.url}/v1/${path}`;
+  const answer = await permitted(() => fetch(url, { method, ...(body !== undefined && { body }) }));
   if (!answer.ok && answer.status !== 404)
     throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return answer.status === 404 ? undefined : ((await answer.json()) as unknown);
@@ -217,7 +221,9 @@ describe("consulkv: in trouble", () => {
   afterAll(() => troubled.stop());
 
   it("keeps what it knows while Consul is away, and takes a wiped one for a new world", async () => {
-    const backend = await open(`consulkv://127.0.0.1:${troubled.port}/services`);
+    const timing = { wait: 30_000, patience: 5_000, grace: 2_000 };
+    const url = parseBackendUrl(`consulkv://127.0.0.1:${troubled.port}/services`);
+    const backend = await openConsulkv(url, { env: {} }, timing);
     const owner = someOwner();
     const lease = backend.lease(owner, 60);
     const instance = someInstance(owner, { service: "kept" });
@@ -268,6 +274,22 @@ describe("consulkv: with ACLs", () => {
     const env = { CONSUL_HTTP_TOKEN: SecretID };
     return openConsulkv(parseBackendUrl(`consulkv://127.0.0.1:${strict.port}/services`), { env });
   };
+
+  it("makes one session, however often it may not claim the node", async () => {
+    const half = await withRights(
+      "half",
+      'key_prefix "" { policy = "read" } session_prefix "" { policy = "write" }',
+    );
+    const owner = someOwner();
+    const lease = half.lease(owner, 30);
+    for (let at = 0; at < 3; at += 1) {
+      await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
+    }
+    const answer = await fetch(`${strict.url}/v1/session/list`, { headers: { "x-consul-token": root } });
+    const sessions = (await answer.json()) as { readonly Name: string }[];
+    expect(sessions.filter(({ Name }) => Name === `portolan:${owner.node}`)).toHaveLength(1);
+    await half.close();
+  });
 
   it("needs the rights of the documentation, and takes nothing that is hidden for empty", async () => {
     const writer = await withRights(

@@ -4,6 +4,7 @@ import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Backend, instancesOf } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
+import { encodeInstance } from "../../src/instance.ts";
 import { type Authority, type Certificate, createAuthority } from "../servers/certificates.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
 import { freePort } from "../servers/ports.ts";
@@ -146,6 +147,32 @@ describe("etcd: with a user", () => {
     await lease.register(someInstance(owner), signal);
     expect(await lease.owned(signal)).toHaveLength(1);
     await lease.release(signal);
+    await backend.close();
+  });
+
+  it("leaves one lease behind however often a claim does not come to its end", async () => {
+    // May write a node's key, and not read the records that have to be moved.
+    const half = await root.role("half").create();
+    await half.grant({ permission: "Readwrite", range: root.range({ prefix: "/half/nodes/" }) });
+    await (await root.user("half").create("first")).addRole(half);
+    const owner = someOwner();
+    const record = someInstance(owner);
+    await root.put(`/half/services/web/${record.id}`).value(encodeInstance(record));
+    const leases = async () => (await root.leaseClient.leaseLeases()).leases.length;
+    const before = await leases();
+    await writeFile(file, "first\n");
+    const backend = await open(`etcd://127.0.0.1:${server.port}/half?user=half&password-file=${file}`);
+    const lease = backend.lease(owner, 60);
+    for (let n = 0; n < 5; n += 1) {
+      await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
+    }
+    expect((await leases()) - before).toBe(1);
+    await half.grant({ permission: "Readwrite", range: root.range({ prefix: "/half/services/" }) });
+    expect(await lease.renew(signal)).toMatchObject({ fresh: true });
+    expect(await lease.owned(signal)).toHaveLength(1);
+    expect((await leases()) - before).toBe(1);
+    await lease.release(signal);
+    expect((await leases()) - before).toBe(0);
     await backend.close();
   });
 

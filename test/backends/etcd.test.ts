@@ -27,6 +27,7 @@ import {
   signal,
 } from "./backend-stage.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
+import { etcdWorld } from "./etcd-world.ts";
 import { type Gate, openGate } from "./gate.ts";
 
 const open = (text: string): Promise<Backend> => openEtcd(parseBackendUrl(text), { env: {} });
@@ -44,25 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-contractSuite({
-  name: "etcd:",
-  ttl: 2,
-  async start() {
-    const root = prefix();
-    const url = `etcd://127.0.0.1:${server.port}${root}`;
-    const bare = new Etcd3({ hosts: server.url });
-    return {
-      open: () => open(url),
-      // A dead process is one that no longer renews.
-      openMortal: async () => ({ backend: await open(url), die: async () => {} }),
-      async plant(instance) {
-        await bare.put(`${root}/services/${instance.service}/${instance.id}`).value(encodeInstance(instance));
-      },
-      unclaim: async (node) => void (await bare.delete().key(`${root}/nodes/${node}`)),
-      close: async () => bare.close(),
-    };
-  },
-});
+contractSuite({ name: "etcd:", ttl: 2, start: () => etcdWorld(server, prefix()) });
 
 describe("etcd:", () => {
   let root: string;

@@ -2,10 +2,17 @@ import { spawn } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Backend, instancesOf, type Observation, ownerText } from "../../src/backends/backend.ts";
+import {
+  type Backend,
+  instancesOf,
+  type Lease,
+  type Observation,
+  ownerText,
+} from "../../src/backends/backend.ts";
 import { openFile } from "../../src/backends/file.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";
+import { exec } from "../servers/exec.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
@@ -28,6 +35,9 @@ contractSuite({
         await writeFile(join(folder, `${instance.id}.json`), `${encodeInstance(instance)}\n`);
       },
       unclaim: (node) => rm(join(dir, "nodes", node)),
+      wipe: () => rm(dir, { recursive: true }),
+      // A file stands where a folder should be.
+      openUnreachable: () => open("/proc/version/registry"),
       close: async () => {},
     };
   },
@@ -222,6 +232,74 @@ describe("file:", () => {
     // The watch follows the new folder, not the one that was moved away.
     await lease.register({ ...instance, service: "again", port: 7 }, signal);
     await eventually(observation, (s) => instancesOf(s, "again")?.[0]?.port === 7, 10_000);
+  });
+
+  describe("on a disk of its own", () => {
+    /** A small disk with a registry on it; undefined where this process may not mount one. */
+    const mounted = async (skip: (why: string) => never) => {
+      const disk = tempDir("file-disk");
+      await exec("mount", ["-t", "tmpfs", "-o", "size=256k", "portolan-test", disk]).catch(() =>
+        skip("only root can mount a disk"),
+      );
+      closers.push(() => exec("umount", ["-l", disk]));
+      return { disk, dir: join(disk, "registry") };
+    };
+    const beating = (lease: Lease) => {
+      const timer = setInterval(() => void lease.renew(signal).catch(() => {}), 200);
+      closers.push(async () => clearInterval(timer));
+    };
+
+    it("takes a read-only folder for an outage: whoever cannot beat there is not dead", async ({ skip }) => {
+      const { disk, dir } = await mounted(skip);
+      const owner = someOwner();
+      const lease = (await opened(dir)).lease(owner, 1);
+      await lease.renew(signal);
+      const instance = someInstance(owner, { service: "frozen" });
+      await lease.register(instance, signal);
+      beating(lease);
+      const observation = await observed(dir);
+      await eventually(observation, (s) => instancesOf(s, "frozen")?.length === 1);
+      const sizes = new Set<number | undefined>();
+      observation.subscribe(() => sizes.add(count(observation, "frozen")));
+      await exec("mount", ["-o", "remount,ro", disk]);
+      await expect(lease.register({ ...instance, port: 1 }, signal)).rejects.toMatchObject({
+        code: "BACKEND_DENIED",
+      });
+      await problem(observation, "unreachable");
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await exec("mount", ["-o", "remount,rw", disk]);
+      await problem(observation, undefined);
+      await lease.register({ ...instance, port: 2 }, signal);
+      await eventually(observation, (s) => instancesOf(s, "frozen")?.[0]?.port === 2);
+      expect([...sizes]).toEqual([1]);
+    });
+
+    it("takes a full disk for an outage: what does not fit is refused, and what stands is shown", async ({
+      skip,
+    }) => {
+      const { disk, dir } = await mounted(skip);
+      const owner = someOwner();
+      const lease = (await opened(dir)).lease(owner, 1);
+      await lease.renew(signal);
+      const instance = someInstance(owner, { service: "full" });
+      await lease.register(instance, signal);
+      beating(lease);
+      const observation = await observed(dir);
+      await eventually(observation, (s) => instancesOf(s, "full")?.length === 1);
+      const sizes = new Set<number | undefined>();
+      observation.subscribe(() => sizes.add(count(observation, "full")));
+      await writeFile(join(disk, "ballast"), Buffer.alloc(1_000_000)).catch(() => {});
+      const large = { ...instance, id: "large", meta: { much: "x".repeat(20_000) } };
+      await expect(lease.register(large, signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+      expect(await lease.owned(signal)).toHaveLength(1);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      expect(count(observation, "full")).toBe(1);
+      await rm(join(disk, "ballast"));
+      await lease.register(large, signal);
+      await eventually(observation, (s) => instancesOf(s, "full")?.length === 2);
+      expect([...sizes].filter((size) => size !== 1 && size !== 2)).toEqual([]);
+      await problem(observation, undefined);
+    });
   });
 
   it("tells a folder that it may not read from an empty one", async () => {

@@ -125,6 +125,32 @@ export function listedSuite(of: {
       for (const instance of instances) expect(await world.read(world.keyOf(instance))).toBeUndefined();
     });
 
+    it("removes all that it listed for ever, though others write there meanwhile", async () => {
+      const owner = someOwner();
+      const lease = backend.lease(owner, 0);
+      await lease.renew(signal);
+      const instances = Array.from({ length: 250 }, () => some(owner));
+      await Promise.all(instances.map((instance) => lease.register(instance, signal)));
+      const keys = instances.map(world.keyOf);
+      // They were listed in this order, and are removed in parts.
+      const taken = keys.slice(-10);
+      const text = (await world.read(keys[0] ?? "")) ?? "";
+      const [released] = await Promise.allSettled([
+        (async () => {
+          while ((await lease.release(signal).catch(() => "again")) === "again");
+        })(),
+        (async () => {
+          for (const key of taken) await world.put(key, text);
+        })(),
+      ]);
+      expect(released.status).toBe("fulfilled");
+      const left = await Promise.all(
+        keys.map(async (key) => ((await world.read(key)) === undefined ? [] : [key])),
+      );
+      expect(left.flat().filter((key) => !taken.includes(key))).toEqual([]);
+      expect(await world.readNode(owner.node)).toBeUndefined();
+    });
+
     it("follows an instance whose address changes, and writes it once", async () => {
       const owner = someOwner();
       const lease = await joined(owner);

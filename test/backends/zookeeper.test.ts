@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ACL, CreateMode, createClient, Id, Permission } from "node-zookeeper-client";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import {
   type Backend,
@@ -47,13 +48,50 @@ beforeAll(async () => {
 });
 afterAll(() => bare.end());
 
+/** Removes a node with everything below it. */
+async function removeAll(path: string): Promise<void> {
+  for (const name of (await bare.list(path)) ?? []) await removeAll(`${path}/${name}`);
+  await bare.remove(path);
+}
+
+/** A node of which only somebody else may see what is below it. */
+async function createClosed(path: string, below: readonly string[]): Promise<void> {
+  await bare.create(path.slice(0, path.lastIndexOf("/")), "", "persistent");
+  const client = createClient(server.address);
+  await new Promise<void>((resolve) => {
+    client.once("connected", resolve);
+    client.connect();
+  });
+  client.addAuthInfo("digest", Buffer.from("somebody:else"));
+  const acl = [new ACL(Permission.ALL, new Id("auth", ""))];
+  for (const node of [path, ...below.map((name) => `${path}/${name}`)]) {
+    await new Promise<void>((resolve, reject) => {
+      client.create(node, Buffer.from(""), acl, CreateMode.PERSISTENT, (error) =>
+        error ? reject(error) : resolve(),
+      );
+    });
+  }
+  client.close();
+}
+
 contractSuite({
   name: "zookeeper:",
   ttl: 2,
   async start() {
     const root = chroot();
-    const url = `zookeeper://${server.address}${root}`;
+    const gate = await openGate(server.port);
+    const url = `zookeeper://127.0.0.1:${gate.port}${root}`;
     return {
+      cut: async () => gate.cut(),
+      heal: async () => gate.open(),
+      wipe: () => removeAll(root),
+      openUnreachable: async () => open(`zookeeper://127.0.0.1:${await freePort()}${root}`),
+      async openDenied(key) {
+        const closed = chroot();
+        const [above = ""] = key.split("/");
+        await createClosed(closed, ["services", "nodes", "locks", above, key]);
+        return open(`zookeeper://${server.address}${closed}`);
+      },
       async plant(instance) {
         const path = `${root}/services/${instance.service}/${instance.id}`;
         await bare.create(path, encodeInstance(instance), "persistent");
@@ -64,7 +102,7 @@ contractSuite({
         const backend = await open(url);
         return { backend, die: () => backend.close() };
       },
-      close: async () => {},
+      close: () => gate.close(),
     };
   },
 });
@@ -95,7 +133,7 @@ describe("zookeeper:", () => {
     const node = await bare.read(`${root}/nodes/${owner.node}`);
     expect(JSON.parse(node?.text ?? "")).toEqual({ owner: ownerText(owner), run: owner.run });
     const record = await bare.read(`${root}/services/a%2Fb/%2Ex%20y`);
-    expect(record).toEqual({ text: encodeInstance(instance), version: 0, holder: node?.holder });
+    expect(record).toMatchObject({ text: encodeInstance(instance), version: 0, holder: node?.holder });
     await lease.release(signal);
     expect(await bare.list(`${root}/nodes`)).toEqual([]);
     expect(await bare.list(`${root}/services/a%2Fb`)).toEqual([]);
@@ -265,6 +303,39 @@ describe("zookeeper:", () => {
     await old.release(signal);
   });
 
+  it("lets a run that was replaced neither overwrite nor remove nor add anything", async () => {
+    const owner = someOwner();
+    const [old, next] = [backend.lease(owner, 10), backend.lease({ ...owner, run: "next" }, 10)];
+    const [kept, removed, added] = ["kept", "removed", "added"].map((id) =>
+      someInstance(owner, { service: "blind", id }),
+    );
+    if (!kept || !removed || !added) throw new Error("three instances");
+    await old.renew(signal);
+    for (const instance of [kept, removed]) await old.register(instance, signal);
+    await next.renew(signal);
+    await next.register({ ...kept, port: 7 }, signal);
+    const texts = () =>
+      Promise.all(
+        ["kept", "removed", "added"].map(
+          async (id) => (await bare.read(`${root}/services/blind/${id}`))?.text,
+        ),
+      );
+    const before = await texts();
+    expect(before.map((text) => text !== undefined)).toEqual([true, true, false]);
+    // It has not heard of its successor yet, and remembers all three.
+    const refused = { code: expect.stringMatching(/^(SUPERSEDED|LEASE_LOST)$/) as string };
+    const results = await Promise.allSettled([
+      old.register({ ...kept, port: 9 }, signal),
+      old.deregister(removed, signal),
+      old.register(added, signal),
+    ]);
+    for (const result of results) expect(result).toMatchObject({ status: "rejected", reason: refused });
+    expect(await texts()).toEqual(before);
+    await old.release(signal);
+    expect(await texts()).toEqual(before);
+    await next.release(signal);
+  });
+
   it("claims a node and replaces a record that nobody keeps alive, unreadable ones included", async () => {
     const owner = someOwner();
     const instance = someInstance(owner, { service: "litter" });
@@ -414,7 +485,15 @@ describe("zookeeper:", () => {
   });
 
   it("refuses what it cannot do, before it connects", async () => {
-    for (const rest of ["?layout=skydns", "?user=root", "?ca=/etc/hosts", "/a//b", "/a/../b"]) {
+    for (const rest of [
+      "?layout=skydns",
+      "?user=root",
+      "?ca=/no/such/file",
+      "?cert=/etc/hosts",
+      "?token-file=/etc/hosts",
+      "/a//b",
+      "/a/../b",
+    ]) {
       await expect(open(`zookeeper://127.0.0.1${rest}`)).rejects.toMatchObject({ code: "BACKEND_URL" });
     }
   });

@@ -20,7 +20,8 @@ export async function startStore(name: Exclude<Subject, "memory">): Promise<Star
       return { url: (place) => `file://${join(dir, place)}`, stop: async () => {} };
     }
     case "consul": {
-      const { host, port, stop } = await startConsul();
+      // With each registration `-dev` writes a line about every service and check that there is: half of the work.
+      const { host, port, stop } = await startConsul({ hcl: 'log_level = "INFO"' });
       return { url: () => `consul://${host}:${port}`, stop };
     }
     case "etcd": {

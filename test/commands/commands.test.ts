@@ -26,7 +26,7 @@ describe("help", () => {
     expect(code).toBe(0);
     expect(stdout.indexOf("Examples:")).toBeLessThan(stdout.indexOf("ptions:"));
     const lines = stdout.split("\n");
-    expect(lines.length).toBeLessThan(45);
+    expect(lines.length).toBeLessThan(50);
     for (const [option, { ignored, effective }] of optionsOf(name)) {
       const line = lines.find((text) => new RegExp(`^ +(-\\w, )?--${longName(option)}( |$)`).test(text));
       if (ignored || effective?.includes(name) === false) expect(line).toBeUndefined();

@@ -8,6 +8,51 @@ import { parseArguments } from "../../src/config/arguments.ts";
 import { readSettings } from "../../src/config/settings.ts";
 import { waitFor } from "../servers/wait.ts";
 
+it("a configuration file that is edited is applied without a signal; while it is bad, the old one stays", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, "a.hbs"), "");
+  const config = (wait: string) =>
+    writeFileSync(
+      join(dir, "portolan.yaml"),
+      `{ backend: file://${dir}/r, listen: off, stateDir: s, templater: { wait: ${wait}, templates: [{ source: a.hbs, destination: a }] } }`,
+    );
+  config("1s");
+  const given = { ...(await parseArguments(["templater"])), command: "templater" } as const;
+  const read = () => readSettings(given, {}, dir);
+  const stopping = new AbortController();
+  const errors: string[] = [];
+  const log = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (_: unknown, text: string) => void errors.push(text),
+  };
+  let isStarted = false;
+  const context: Context = {
+    ...{ command: "templater", settings: await read(), reread: read, env: {}, cwd: dir, version: "1", log },
+    ...{ print() {}, say() {}, stop: stopping.signal, hurry: new AbortController().signal, linger() {} },
+    started: () => {
+      isStarted = true;
+    },
+    onReload() {},
+  };
+  const waits: number[] = [];
+  const ended = runDaemon(context, ({ settings }) => {
+    waits.push(settings.targets[0]?.wait.min ?? 0);
+    return { notReady: () => [], status: () => ({}), synced: async () => {}, refresh() {}, async stop() {} };
+  });
+  await waitFor("the start", () => isStarted, { within: 10_000 });
+  config("x");
+  await waitFor("the report", () => errors.length > 0, { within: 20_000 });
+  expect(errors).toEqual(["configuration not applied; the old one stays"]);
+  config("2s");
+  await waitFor("the next", () => waits.length === 2, { within: 20_000 });
+  stopping.abort();
+  expect(await ended).toBe(0);
+  expect(waits).toEqual([1000, 2000]);
+});
+
 it("a daemon that is to end while its configuration is read again is not started anew, and ends for good", async () => {
   const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));

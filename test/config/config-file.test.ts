@@ -119,6 +119,19 @@ agent:
     });
   });
 
+  it.each<[text: string, guard: unknown]>([
+    ["{ maxDrop: 50%, hold: 15s, min: { web: 1 } }", { maxDrop: 0.5, hold: 15_000, min: { web: 1 } }],
+    ["{ requireNonEmpty: true, oneMaster: [db] }", { requireNonEmpty: true, oneMaster: ["db"] }],
+    ["{ requireNonEmpty: [web, db], hold: 0s }", { requireNonEmpty: ["web", "db"], hold: 0 }],
+    ["{ requireNonEmpty: false }", {}],
+  ])("takes guard: %s", (text, guard) => {
+    const { values, mistakes } = parse(
+      `templater: { templates: [{ source: a, destination: b, guard: ${text} }] }`,
+    );
+    expect(mistakes).toEqual([]);
+    expect((values.templater as { templates: unknown[] }).templates).toMatchObject([{ guard }]);
+  });
+
   it.each([
     ["reload: { http: { url: x } }", 'reload.http.url: "x" is not a URL'],
     ["reload: { http: { url: 'http://h', expect: ok } }", 'expect: "ok" is not an HTTP status'],
@@ -153,7 +166,7 @@ agent:
         "      mode: 999", // 9
         "      check: true", // 10
         "      reload: { signal: {name: HUPP}, haproxy: {} }", // 11
-        "      guard: {maxDrop: 50%}", // 12
+        "      guard: {maxDrop: 0.5, min: {web: -1}, requireNonEmpty: web, holds: 1s}", // 12
         "    - {source: a, destination: b, reload: {shell: x, command: [y]}}", // 13
         "    - {source: a, destination: b, reload: restart, check: []}", // 14
         "    - x", // 15
@@ -178,7 +191,10 @@ agent:
       "11:17: templater.templates[0].reload.signal.pidfile: it is missing",
       '11:26: templater.templates[0].reload.signal.name: "HUPP" is not a signal; the nearest is HUP',
       "11:39: templater.templates[0].reload.haproxy.socket: it is missing",
-      "12:7: templater.templates[0].guard: not available yet",
+      '12:15: templater.templates[0].guard.maxDrop: "0.5" is not a percentage; write e.g. 50%',
+      '12:35: templater.templates[0].guard.min.web: "-1" is not a number from 0',
+      '12:45: templater.templates[0].guard.requireNonEmpty: "web" is neither true, false nor a list',
+      '12:67: templater.templates[0].guard.holds: unknown key; the nearest known one is "hold"',
       "13:35: templater.templates[1].reload: it has to be exactly one of",
       "14:35: templater.templates[2].reload: it is neither none nor a mapping with one of command, ",
       "14:52: templater.templates[2].check: it names no program",
@@ -188,7 +204,7 @@ agent:
     expect(mistakes.join()).not.toContain("secret");
   });
 
-  it.each(["forEach", "verify", "guard"])("says that %s is not available yet", (key) => {
+  it.each(["forEach", "verify"])("says that %s is not available yet", (key) => {
     const text = `templater: { templates: [{ source: a, destination: b, ${key}: 1 }] }`;
     expect(parse(text).mistakes).toEqual([expect.stringContaining(`templates[0].${key}: not available yet`)]);
   });

@@ -85,6 +85,16 @@ describe("a value comes from the first that speaks:", () => {
     expect((await settings("templater -t a:b --backend consul: etcd:")).warnings).toHaveLength(1);
   });
 
+  it("says that a network alone changes little", async () => {
+    const warnings = async (line: string) => (await settings(line)).warnings;
+    expect(await warnings("registrator --network apps consul:")).toEqual([
+      expect.stringMatching(
+        /^--network apps is for containers .*: give --internal as well, or SERVICE_INTERNAL=true/,
+      ),
+    ]);
+    expect(await warnings("registrator --network apps --internal consul:")).toEqual([]);
+  });
+
   it.each<[env: Env, file: string | undefined, docker: string]>([
     [{ DOCKER_HOST: "tcp://1.2.3.4:2375" }, undefined, "tcp://1.2.3.4:2375"],
     [{ DOCKER_HOST: "tcp://1.2.3.4:2375" }, "docker: unix:///f", "unix:///f"],

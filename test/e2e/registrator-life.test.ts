@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
 import { importWebImage, removeWebContainers, runWeb, type WebOptions } from "../servers/image.ts";
+import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { type Program, portolan, startProgram } from "./program.ts";
 import { inSync, registratorArgs, soon } from "./registrator-world.ts";
@@ -183,6 +186,43 @@ describe("for scripts", () => {
     const none = await portolan(args("--select", "nothing"));
     expect(none.stdout.match(/^- life:one:80 web .* ready$/gm)).toHaveLength(4);
     await hold("one ready");
+  });
+
+  it("--dry-run knows its own records where they do not say whose they are, and makes no folder", async () => {
+    const authority = (name: string) =>
+      /\/\/([^/]+)/.exec(registries.find((each) => each.name === name)?.url ?? "")?.[1];
+    const foreign = [
+      `consulkv://${authority("consul")}/upstream`,
+      `etcd://${authority("etcd")}/upstream?layout=registrator`,
+      `zookeeper://${authority("zookeeper")}/upstream?layout=registrator`,
+      `zookeeper://${authority("zookeeper")}/curator?layout=curator`,
+    ];
+    const run = (how: string, ...more: string[]) =>
+      portolan(["registrator", how, ...registratorArgs(host, node, foreign), ...more]);
+    const [one, two] = [await web("one"), await web("two")];
+    expect((await run("--dry-run")).stdout.match(/^\+ life:(one|two):80 /gm)).toHaveLength(8);
+    expect((await run("--once")).code).toBe(0);
+    const same = await run("--dry-run");
+    expect([same.code, same.stdout.match(/^ {2}nothing would change$/gm)?.length], same.stdout).toEqual([
+      0, 4,
+    ]);
+    await host.docker(["pause", one.id]);
+    await two.remove();
+    const { stdout } = await run("--dry-run");
+    expect(stdout.match(/^- life:two:80 web /gm), stdout).toHaveLength(4);
+    expect(stdout.match(/^~ life:one:80 web state: "ready" -> "paused"$/gm), stdout).toHaveLength(4);
+    expect(stdout).not.toMatch(/^\+/m);
+    expect((await run("--once", "--on-exit", "deregister")).code).toBe(0);
+
+    const folder = join(tempDir("dry"), "registry");
+    const none = await portolan([
+      "registrator",
+      "--dry-run",
+      ...registratorArgs(host, node, [`file://${folder}`]),
+    ]);
+    expect(none.stdout).toMatch(/^\+ life:one:80 web /m);
+    expect(existsSync(folder)).toBe(false);
+    await host.docker(["unpause", one.id]);
   });
 
   it("--dry-run fails where a backend does not answer, and says which", async () => {

@@ -325,8 +325,8 @@ describe("desired", () => {
     const some = of([{ ...over, labels: { SERVICE_PORTS: "x,9000/udp,70000" } }]);
     expect(some.instances.map((i) => i.port)).toEqual([9000]);
     expect(some.remarks.map(({ reason }) => reason)).toEqual([
-      'label SERVICE_PORTS=x,9000/udp,70000: "x" is not a port; write e.g. 8080,9000/udp',
-      'label SERVICE_PORTS=x,9000/udp,70000: "70000" is not a port; write e.g. 8080,9000/udp',
+      'label SERVICE_PORTS=x,9000/udp,70000: "x" is not a port; write e.g. 8080,9000/udp (it is left out)',
+      'label SERVICE_PORTS=x,9000/udp,70000: "70000" is not a port; write e.g. 8080,9000/udp (it is left out)',
     ]);
     const none = of([{ ...over, labels: { SERVICE_PORTS: "http" } }]);
     expect(none.instances.map((i) => i.port)).toEqual([8080]);
@@ -684,7 +684,11 @@ describe("desired", () => {
       "heavy",
       "label SERVICE_80_WEIGHT=heavy: not a weight; use a whole number from 0 to 256 (1 is used)",
     ],
-    ["SERVICE_PORT", "99999", "label SERVICE_PORT=99999: not a port; use a number from 1 to 65535"],
+    [
+      "SERVICE_PORT",
+      "99999",
+      "label SERVICE_PORT=99999: not a port; use a number from 1 to 65535 (the port is not registered)",
+    ],
   ])("%s=%s is reported with container, key and way out", (key, value, reason) => {
     const { remarks } = of([{ labels: { [key]: value } }]);
     expect(remarks).toEqual([{ kind: "mistake", container: "web-1", port: "80", reason }]);

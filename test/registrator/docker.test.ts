@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Container } from "../../src/registrator/docker/container.ts";
 import { type Engine, observeDocker } from "../../src/registrator/docker/engine.ts";
 import type { Source } from "../../src/source.ts";
 import { eventually } from "../backends/contract/suite.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
+import { readOnly, startDockerProxy } from "../servers/docker-proxy.ts";
 import { importWebImage, runWeb, type WebContainer } from "../servers/image.ts";
+import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 
 let host: DockerHost;
@@ -101,6 +104,29 @@ describe("observeDocker on a real Docker", () => {
     expect(of(first, lingering.id)?.stopping).toBe(true);
     await late.close();
     await lingering.remove();
+  });
+
+  it("reads a container again that `docker update` touches, and finds it the same", async () => {
+    // Nothing that registration reads can be changed so: what shows is that it asks, and that nothing follows.
+    const listen = join(tempDir("socket"), "d.sock");
+    const proxy = await startDockerProxy({ upstream: host.socket, listen, allow: readOnly });
+    const proxied = observeDocker({
+      url: proxy.url,
+      env: {},
+      resync: 60_000,
+      readable: () => false,
+      stoppingFor: () => 3000,
+      keeps: () => false,
+    });
+    const before = of(await eventually(proxied, (engine) => of(engine) !== undefined));
+    proxy.forget();
+    await host.docker(["update", "--cpu-shares", "512", web.id]);
+    const asks = () => proxy.calls().filter(({ path }) => path === `/containers/${web.id}/json`).length;
+    await waitFor("a read", () => asks() > 0, { within: 10_000 });
+    await eventually(proxied, (engine) => of(engine) === before);
+    expect(seen.every((container) => container === seen[0])).toBe(true);
+    await proxied.close();
+    await proxy.stop();
   });
 
   it("follows pause, unpause, rename and networks", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { deregisterModeOf } from "../../src/registrator/rules/deregister-mode.ts";
 import { keepsRecord } from "../../src/registrator/rules/exit-rules.ts";
 
 /** Exit code, whether Portolan's own rule keeps the record on-success, and whether registrator's does. */
@@ -44,5 +45,25 @@ describe("keepsRecord", () => {
   it("never keeps nothing that Docker has removed", () => {
     expect(keepsRecord(undefined, "never", false)).toBe(false);
     expect(keepsRecord(undefined, "never", true)).toBe(false);
+  });
+});
+
+describe("deregisterModeOf", () => {
+  const mode = (labels: Record<string, string>, env: Record<string, string> = {}) =>
+    deregisterModeOf({ labels, env }, { deregister: "on-success", labelPrefix: "SERVICE_" });
+
+  it.each([
+    ["the option", {}, {}, "on-success"],
+    ["a label", { SERVICE_DEREGISTER: "never" }, {}, "never"],
+    ["a label in another case, as other labels may be", { SERVICE_Deregister: "never" }, {}, "never"],
+    ["a value with blanks around", { SERVICE_DEREGISTER: " never " }, {}, "never"],
+    ["the usual spelling of two", { SERVICE_DEREGISTER: "never", SERVICE_deregister: "always" }, {}, "never"],
+    ["a variable", {}, { SERVICE_DEREGISTER: "always" }, "always"],
+    ["a label before a variable", { SERVICE_deregister: "never" }, { SERVICE_DEREGISTER: "always" }, "never"],
+    ["no word that is none", { SERVICE_DEREGISTER: "sometimes" }, {}, "on-success"],
+    ["no word in another case", { SERVICE_DEREGISTER: "NEVER" }, {}, "on-success"],
+    ["no label of a port", { SERVICE_80_DEREGISTER: "never" }, {}, "on-success"],
+  ] as const)("%s counts", (_what, labels, env, expected) => {
+    expect(mode(labels, env)).toBe(expected);
   });
 });

@@ -6,6 +6,7 @@ import { dockerCli } from "../servers/docker.ts";
 import { readOnly, startDockerProxy } from "../servers/docker-proxy.ts";
 import { runWeb, type WebContainer, webImage } from "../servers/image.ts";
 import { tempDir } from "../servers/run.ts";
+import { waitFor } from "../servers/wait.ts";
 import { container, engine, exposed, published, settings } from "./build.ts";
 
 const host = "10.0.0.5";
@@ -210,6 +211,21 @@ describe("portolan explain", () => {
     expect((await run(name("web"), "--select", "team=b", "--ip", host)).stdout).toMatch(
       /Not registered:\n {2}--select team=b: the container's label is a\n$/,
     );
+  });
+
+  it("tells of a crash loop, whether the container runs at the moment or not", async () => {
+    const crashing = name("crashing");
+    await docker.docker(["run", "--detach", "--name", crashing, "--restart", "always", webImage, "false"]);
+    try {
+      const restarts = async () =>
+        Number(await docker.docker(["inspect", "--format", "{{.RestartCount}}", crashing]));
+      await waitFor("three ends", async () => (await restarts()) >= 3, { within: 30_000 });
+      for (let round = 0; round < 5; round += 1) {
+        expect((await run(crashing, "--ip", host)).stdout).toMatch(/Not registered:\n {2}ended 3 times/);
+      }
+    } finally {
+      await docker.docker(["rm", "--force", crashing]);
+    }
   });
 
   it("ends with 1 for a container that is not there, and names the nearest", async () => {

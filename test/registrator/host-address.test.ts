@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parseHostAddress } from "../../src/config/parse.ts";
-import { type HostContext, hostAddress } from "../../src/registrator/address/host-address.ts";
+import {
+  type HostContext,
+  hostAddress,
+  otherHostAddress,
+} from "../../src/registrator/address/host-address.ts";
 import {
   defaultRoutes,
   type HostNetwork,
@@ -78,7 +82,7 @@ describe("hostAddress", () => {
   it.each([
     ["10.9.9.9", "10.9.9.9"],
     [" 10.9.9.9\n", "10.9.9.9"],
-    ["", /--ip env:HOST_IP: HOST_IP: "" is not an IP address/],
+    ["", /--ip env:HOST_IP: the environment has no HOST_IP, or it is empty/],
     ["010.9.9.9", /leading zero/],
   ])("env: %j", (HOST_IP, expected) => {
     if (typeof expected === "string") expect(of("env:HOST_IP", { env: { HOST_IP } })).toBe(expected);
@@ -120,6 +124,33 @@ describe("hostAddress", () => {
     expect(() => of("eth0")).toThrow(/interface:eth0/);
     expect(() => of("cidr:10.0.0.0")).toThrow(/not a network/);
     expect(() => of("cidr:10.0.0.0/33")).toThrow(/not a network/);
+  });
+});
+
+describe("otherHostAddress", () => {
+  it.each<[string, string | undefined, Partial<HostNetwork>, string | undefined]>([
+    ["of the default route's interface", undefined, {}, "fd00::5"],
+    ["of the next default route", undefined, { defaultRoutes: ["wg0", "eth1", "eth0"] }, "fd00::6"],
+    ["none where there is no default route", undefined, { defaultRoutes: [] }, undefined],
+    ["none but a link-local one, which counts for none", undefined, { defaultRoutes: ["eth1"] }, undefined],
+    ["of the interface that is named", "interface:eth0", {}, "fd00::5"],
+    ["not of another one", "interface:wg0", {}, undefined],
+    ["none beside an address", "172.16.0.5", {}, undefined],
+    ["none beside a network", "cidr:172.16.0.0/12", {}, undefined],
+    ["none beside a variable", "env:HOST_IP", {}, undefined],
+  ])("%s", (_what, rule, now, expected) => {
+    const context = {
+      env: { HOST_IP: "172.16.0.5" },
+      engine: engine(),
+      docker: "unix:///d.sock",
+      network: () => ({ ...network, ...now }),
+    };
+    expect(otherHostAddress(rule, hostAddress(rule, context), context)).toBe(expected);
+  });
+
+  it("is IPv4 where the rule gives IPv6", () => {
+    const context = { env: {}, engine: engine(), docker: "unix:///d.sock", network: () => network };
+    expect(otherHostAddress("interface:eth0", "fd00::5", context)).toBe("172.16.0.5");
   });
 });
 

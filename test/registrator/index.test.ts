@@ -23,10 +23,12 @@ describe("startRegistrator", () => {
     await docker.stop();
   });
   const web = (name: string) => ({ name, running: true, hostPort: 8080 });
-  const ids = () => {
+  const records = () => {
     const now = backend.observe({ services: "all" }).current();
-    return now.known ? [...now.value.services.values()].flat().map(({ id }) => id) : [];
+    return now.known ? [...now.value.services.values()].flat() : [];
   };
+  const ids = () => records().map(({ id }) => id);
+  const addresses = () => records().map(({ address }) => address);
   const holds = (...expected: string[]) =>
     waitFor(expected.join(), () => JSON.stringify(ids()) === JSON.stringify(expected), { within: 5000 });
 
@@ -47,6 +49,59 @@ describe("startRegistrator", () => {
     docker.emit("die", "b");
     await holds("host1:a:80");
     expect(daemon.notReady().join()).toContain("host's address");
+  });
+
+  it("registers once the host's address is known, and moves with it, with nobody telling (R2)", async () => {
+    const env: Record<string, string> = {};
+    docker.containers.set("a", web("a"));
+    daemon = startRegistrator({
+      docker: docker.url,
+      backends: [backend],
+      settings: settings({ ip: "env:HOST", ttlSeconds: 3 }),
+      env,
+      log,
+    });
+    await waitFor("the reason", () => daemon?.notReady().join().includes("host's address"), { within: 5000 });
+    expect(ids()).toEqual([]);
+    env.HOST = "10.0.0.5";
+    const synced = daemon.synced(AbortSignal.timeout(20_000));
+    await waitFor("the record", () => ids().length === 1, { within: 20_000 });
+    await synced;
+    expect(addresses()).toEqual(["10.0.0.5"]);
+    env.HOST = "10.0.0.6";
+    await waitFor("the new address", () => addresses().join() === "10.0.0.6", { within: 20_000 });
+    expect(daemon.notReady()).toEqual([]);
+  });
+
+  it("shows no secret of a check on the status page", async () => {
+    const secret = "hunter2-canary";
+    docker.containers.set("a", {
+      ...web("a"),
+      labels: {
+        SERVICE_CHECK_HTTP: `http://user:${secret}@127.0.0.1/`,
+        SERVICE_CHECK_HEADER: `Authorization: Bearer ${secret}`,
+        SERVICE_CHECK_BODY: `${secret}\nsecond line`,
+        service_check_header: `Authorization: Basic ${secret}`,
+      },
+    });
+    const lines: string[] = [];
+    daemon = startRegistrator({
+      docker: docker.url,
+      // Its registry would check.
+      backends: [backend, { ...(await openMemory()), capabilities: { expiry: "check", checks: true } }],
+      settings: settings({ ip: "10.0.0.5", resync: 500 }),
+      env: {},
+      log: new Proxy({} as Log, {
+        get: () => (fields: unknown, text: string) => void lines.push(`${JSON.stringify(fields)} ${text}`),
+      }),
+    });
+    await daemon.synced(AbortSignal.timeout(20_000));
+    const page = JSON.stringify(daemon.status());
+    expect(page).toContain('"checks":["header","http"]');
+    expect(page).toContain("SERVICE_CHECK_BODY");
+    expect(page).not.toContain(secret);
+    expect(lines.join()).toContain("SERVICE_CHECK_BODY");
+    expect(lines.join()).not.toContain(secret);
   });
 
   it("keeps the record of a container that Docker cannot describe after a restart (R8), and says so (B3)", async () => {

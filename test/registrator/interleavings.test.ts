@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { RegistratorSettings } from "../../src/registrator/settings.ts";
 import { advance, chance } from "./virtual-clock.ts";
 import type { Telling } from "./virtual-docker.ts";
 import { startWorld } from "./world.ts";
+
+type Check = (world: Awaited<ReturnType<typeof startWorld>>) => Promise<void>;
 
 vi.mock("../../src/clock.ts", () => import("./virtual-clock.ts"));
 
@@ -27,10 +30,22 @@ afterEach(() => {
 describe("whatever happens in whatever order", () => {
   const step = fc.record({
     what: fc.oneof(
-      { weight: 4, arbitrary: fc.constantFrom("run", "run", "exit", "crash", "stop", "restart", "remove") },
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom("run", "run", "beside", "exit", "crash", "stop", "restart", "remove"),
+      },
       {
         weight: 3,
-        arbitrary: fc.constantFrom("signal", "pause", "health", "rename", "network", "sicken", "crashLoop"),
+        arbitrary: fc.constantFrom(
+          "signal",
+          "pause",
+          "health",
+          "rename",
+          "network",
+          "sicken",
+          "hiccup",
+          "crashLoop",
+        ),
       },
       {
         weight: 2,
@@ -43,25 +58,30 @@ describe("whatever happens in whatever order", () => {
     wait: fc.constantFrom(0, 0, 1, 5, 20, 100, 1000, 6000, 20_000),
   });
 
-  it("R4: the backend ends equal to Docker, in thousands of schedules", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(step, { minLength: 3, maxLength: 25 }),
-        fc.nat(),
-        async (steps: Step[], seed) => {
-          const world = await startWorld(seed);
-          await world.go(
-            ...steps.map(({ what, name, telling, wait }) => [what, name, telling, wait] as const),
-          );
-          await world.settle();
-          expect(world.held()).toEqual(world.truth());
-          expect(world.notReady()).toEqual([]);
-          await world.stop();
-        },
-      ),
-      { numRuns: schedules },
+  /** Tries a property of the world after each of many orders of steps. */
+  const always = (
+    of: fc.Arbitrary<Step>,
+    over: Partial<RegistratorSettings>,
+    check: Check,
+    numRuns = schedules,
+  ) =>
+    fc.assert(
+      fc.asyncProperty(fc.array(of, { minLength: 3, maxLength: 25 }), fc.nat(), async (steps, seed) => {
+        const world = await startWorld(seed, over);
+        await world.go(...steps.map(({ what, name, telling, wait }) => [what, name, telling, wait] as const));
+        await check(world);
+        await world.stop();
+      }),
+      { numRuns },
     );
-  }, 120_000);
+
+  it("R4: the backend ends equal to Docker, in thousands of schedules", async () => {
+    await always(step, {}, async (world) => {
+      await world.settle();
+      expect(world.held()).toEqual(world.truth());
+      expect(world.notReady()).toEqual([]);
+    });
+  }, 240_000);
 
   const plainStep = fc.record({
     what: fc.constantFrom(
@@ -86,24 +106,53 @@ describe("whatever happens in whatever order", () => {
   });
 
   it("R1 R2: where no event is lost, no full read is needed", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(plainStep, { minLength: 3, maxLength: 25 }),
-        fc.nat(),
-        async (steps: Step[], seed) => {
-          const world = await startWorld(seed, { resync: 600_000 });
-          await world.go(
-            ...steps.map(({ what, name, telling, wait }) => [what, name, telling, wait] as const),
-          );
-          world.store.script.slow = 5;
-          await advance(5000);
-          expect(world.wronged).toEqual([]);
-          expect(world.held()).toEqual(world.truth());
-          expect(world.notReady()).toEqual([]);
-          await world.stop();
-        },
-      ),
-      { numRuns: schedules },
-    );
-  }, 120_000);
+    await always(plainStep, { resync: 600_000 }, async (world) => {
+      world.store.script.slow = 5;
+      await advance(5000);
+      expect(world.wronged).toEqual([]);
+      expect(world.held()).toEqual(world.truth());
+      expect(world.notReady()).toEqual([]);
+    });
+  }, 240_000);
+
+  const sickStep = fc.record({
+    what: fc.constantFrom(
+      ...["run", "run", "beside", "beside", "exit", "restart", "pause", "health", "rename", "network"],
+      ...["sicken", "sicken", "hiccup", "hiccup", "dockerSlow", "cut", "upgrade", "upgrade"],
+    ),
+    name: fc.constantFrom("a", "b", "c"),
+    telling: fc.constantFrom<Telling>("once", "twice"),
+    wait: fc.constantFrom(0, 0, 1, 5, 20, 100, 1000, 6000),
+  });
+
+  it("R8: what Docker cannot describe is not removed, and read as soon as Docker can", async () => {
+    const check: Check = async (world) => {
+      world.heal();
+      await advance(45_000);
+      expect(world.wronged).toEqual([]);
+      expect(world.held()).toEqual(world.truth());
+      expect(world.notReady()).toEqual([]);
+    };
+    await always(sickStep, { resync: 600_000 }, check, schedules / 4);
+  }, 240_000);
+
+  const failingStep = fc.record({
+    what: fc.constantFrom(
+      ...["runKept", "runKept", "crash", "crash", "crashLoop", "crashLoop", "pause", "health"],
+      ...["hiccup", "dockerSlow", "cut", "upgrade", "upgrade"],
+    ),
+    name: fc.constantFrom("a", "b"),
+    telling: fc.constantFrom<Telling>("once", "once", "twice", "never"),
+    wait: fc.constantFrom(0, 1, 20, 100, 1000, 6000, 20_000),
+  });
+
+  it("what is kept of a container that fails stays until it runs, whoever looks", async () => {
+    const check: Check = async (world) => {
+      world.heal();
+      await advance(45_000);
+      expect(world.store.script.writes.filter((write) => write.startsWith("-"))).toEqual([]);
+      expect(world.held()).toEqual(world.truth());
+    };
+    await always(failingStep, {}, check, schedules / 4);
+  }, 240_000);
 });

@@ -36,6 +36,23 @@ describe("readLabels", () => {
   ])("%s", (_what, labels, env, expected) => expect(read(labels, env)).toBe(expected));
 
   it.each([
+    ["a range over the whole container", { SERVICE_IGNORE: "a", "SERVICE_50-60_IGNORE": "b" }, "50-60"],
+    ["its first port", { "SERVICE_53-60_IGNORE": "b" }, "53-60"],
+    ["its last port", { "SERVICE_1-53_ignore": "b" }, "1-53"],
+    ["not another port", { "SERVICE_54-60_IGNORE": "b" }, undefined],
+    ["a port over a range", { "SERVICE_50-60_IGNORE": "a", SERVICE_53_IGNORE: "b" }, "53"],
+  ])("of ranges of ports that are ignored: %s", (_what, labels, expected) => {
+    const named = expected && `label SERVICE_${expected}_IGNORE=b`;
+    expect(read(labels, {}, "ignore")?.toUpperCase()).toBe(named?.toUpperCase());
+  });
+
+  it("takes no range for an attribute", () => {
+    const labels = { "SERVICE_50-60_IGNORE": "true", "SERVICE_1-2_IGNORE": "true" };
+    expect(readLabels(container({ labels }), port, "SERVICE_").keys()).toEqual(["ignore"]);
+    expect(readLabels(container({ labels }), undefined, "SERVICE_").keys()).toEqual([]);
+  });
+
+  it.each([
     ["upper case", { SERVICE_name: "a", SERVICE_NAME: "b", SERVICE_Name: "c" }, "label SERVICE_NAME=b"],
     ["no leading zero", { SERVICE_053_NAME: "a", SERVICE_53_NAME: "b" }, "label SERVICE_53_NAME=b"],
     ["else the first in order", { SERVICE_nAME: "a", SERVICE_Name: "b" }, "label SERVICE_Name=b"],

@@ -60,7 +60,7 @@ describe("records of containers that ended", () => {
   it("are ready again when the container starts again", async () => {
     await begin({ deregister: "never" });
     await run({});
-    await world.go(["exit"], ["run"]);
+    await world.go(["exit"], ["run", "a", "once", 100]);
     expect(held()).toEqual(["a:80 ready"]);
   });
 
@@ -320,18 +320,21 @@ it("--adopt takes over what another registrator left for this host, and nothing 
   await world.go(["run", "app", "once", 100]);
   const [record] = world.store.records();
   if (!record) throw new Error("no record");
+  await world.go(["run", "other", "once", 100]);
+  one("other").labels = { SERVICE_ID: "given" };
   const { owner, container, ...foreign } = record;
   await world.stop();
   await world.store.wipe(world.owner);
-  for (const id of ["host1:app:80", "host1:old:80", "host2:old:80", "by-hand"])
+  for (const id of ["host1:app:80", "host1:old:80", "host2:old:80", "by-hand", "given"])
     await world.store.put(world.owner, { ...foreign, id, port: 1 });
   await world.go(["upgrade", "a", "once", 2000]);
   expect(world.store.records().map((each) => `${each.id} ${each.owner} ${each.port}`)).toEqual([
     "by-hand undefined 1",
+    `given ${owner} ${one("other").hostPort}`,
     `host1:app:80 ${owner} ${record.port}`,
     "host2:old:80 undefined 1",
   ]);
-  expect(world.lines.filter((line) => line.includes("adopted"))).toHaveLength(2);
+  expect(world.lines.filter((line) => line.includes("adopted"))).toHaveLength(3);
 });
 
 describe("several backends", () => {

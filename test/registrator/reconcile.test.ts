@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Backend, Lease, Owner } from "../../src/backends/backend.ts";
+import type { Backend, Lease } from "../../src/backends/backend.ts";
 import { ownerText } from "../../src/backends/backend.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { type Instance, refKey } from "../../src/instance.ts";
@@ -20,37 +20,42 @@ function scripted() {
     /** Records without an owner are adopted. */
     adopts: false,
     /** Called before and after each call takes effect. */
-    before: async (_call: string): Promise<void> => {},
-    after: async (_call: string): Promise<void> => {},
+    before: async (_call: string, _signal: AbortSignal): Promise<void> => {},
+    after: async (_call: string, _signal: AbortSignal): Promise<void> => {},
   };
-  const act = async <T>(name: string, work: () => T): Promise<T> => {
+  const act = async <T>(name: string, signal: AbortSignal, work: () => T): Promise<T> => {
     calls.push(name);
-    await script.before(name);
+    await script.before(name, signal);
+    if (signal.aborted) throw new PortolanError("ABORTED", "aborted");
     const result = work();
-    await script.after(name);
+    await script.after(name, signal);
     return result;
   };
-  const lease = (owner: Owner): Lease => ({
-    renew: () =>
-      act(`renew ${owner.node}`, () => {
+  const lease: Backend["lease"] = (owner, _ttl, { inherits } = {}): Lease => ({
+    renew: (signal) =>
+      act(`renew ${owner.node}`, signal, () => {
+        for (const [key, i] of records) {
+          if (i.owner === inherits && inherits !== undefined)
+            records.set(key, { ...i, owner: ownerText(owner) });
+        }
         const { fresh } = script;
         script.fresh = false;
         return { ttl: script.ttl, fresh };
       }),
-    register: (i) =>
-      act(`register ${i.id}`, () => {
+    register: (i, signal) =>
+      act(`register ${i.id}`, signal, () => {
         records.set(refKey(i), i);
         return { leftOut: [] };
       }),
-    deregister: (ref) => act(`deregister ${ref.id}`, () => void records.delete(refKey(ref))),
-    owned: () =>
-      act("owned", () =>
+    deregister: (ref, signal) => act(`deregister ${ref.id}`, signal, () => void records.delete(refKey(ref))),
+    owned: (signal) =>
+      act("owned", signal, () =>
         [...records.values()].filter(
           (i) => i.owner === ownerText(owner) || (i.owner === undefined && script.adopts),
         ),
       ),
-    release: () =>
-      act(`release ${owner.node}`, () => {
+    release: (signal) =>
+      act(`release ${owner.node}`, signal, () => {
         for (const [key, i] of records) if (i.owner === ownerText(owner)) records.delete(key);
       }),
   });
@@ -152,6 +157,46 @@ describe("reconcile", () => {
     expect(lines.filter((line) => line.startsWith("error")).length).toBeLessThanOrEqual(3);
   });
 
+  it("tells of an outage once, though its errors take turns, and again when it comes back", async () => {
+    start();
+    want();
+    await pass(100);
+    let calls = 0;
+    const fails = async () => {
+      calls += 1;
+      throw new PortolanError("BACKEND_UNREACHABLE", calls % 2 ? "no answer" : "another answer");
+    };
+    store.script.before = fails;
+    await pass(30_000);
+    expect(calls).toBeGreaterThan(5);
+    const errors = () => lines.filter((line) => line.startsWith("error")).length;
+    expect(errors()).toBe(2);
+    store.script.before = async () => {};
+    await pass(40_000);
+    store.script.before = fails;
+    await pass(30_000);
+    expect(errors()).toBe(4);
+  });
+
+  it("names the backend once, and says what it cannot do yet", async () => {
+    store.script.before = async () => {
+      throw new PortolanError("NODE_TAKEN", "scripted:: node h belongs to another");
+    };
+    want(one("a"));
+    start();
+    await pass(100);
+    expect(running.notReady()).toBe("NODE_TAKEN: scripted:: node h belongs to another");
+    expect(lines).toContain("error nothing can be registered yet; trying again");
+    store.script.before = async () => {};
+    await pass(10_000);
+    store.script.before = async () => {
+      throw unreachable();
+    };
+    await pass(10_000);
+    expect(running.notReady()).toBe("scripted:: BACKEND_UNREACHABLE: down");
+    expect(lines).toContain("error no heartbeat; trying again");
+  });
+
   it("reads again what was lost while it read (R5)", async () => {
     want(one("a"));
     start();
@@ -209,6 +254,70 @@ describe("reconcile", () => {
     expect(store.ids()).toEqual(["b"]);
     expect(store.calls).toContain("renew h2");
     expect(running.notReady()).toBeUndefined();
+  });
+
+  it("moves to another Docker of the host without a gap", async () => {
+    want(one("a"), one("b"));
+    start();
+    await pass(100);
+    const upgraded = { ...owner, engine: "ANOTHER" };
+    store.script.fresh = true;
+    store.script.after = async () => {
+      expect(store.ids()).toContain("a");
+    };
+    let fails = true;
+    store.script.before = async (call) => {
+      if (call.startsWith("renew") && fails) throw unreachable();
+    };
+    wish = { owner: upgraded, instances: [someInstance(upgraded, { id: "a" })], fate: () => "gone" };
+    running.nudge();
+    await pass(1000);
+    expect(store.ids()).toEqual(["a", "b"]);
+    fails = false;
+    await pass(10_000);
+    expect([...store.records.values()].map(({ id, owner }) => `${id} ${owner}`)).toEqual([
+      `a ${ownerText(upgraded)}`,
+    ]);
+    expect(store.calls.filter((call) => call === "deregister a")).toEqual([]);
+    // The lease of before is given up once there is an heir to it.
+    const releases = store.calls.flatMap((call, at) => (call.startsWith("release") ? at : []));
+    expect(releases).toHaveLength(1);
+    expect(store.calls[(releases[0] ?? 0) - 1]).toBe("renew h");
+    expect(running.notReady()).toBeUndefined();
+  });
+
+  it("is the same owner as before when its Docker has another id for a moment only", async () => {
+    want(one("a"));
+    start();
+    await pass(100);
+    store.script.before = async (call) => {
+      if (call.startsWith("renew")) throw unreachable();
+    };
+    wish = { owner: { ...owner, engine: "ANOTHER" }, instances: [], fate: () => "gone" };
+    running.nudge();
+    await pass(1000);
+    store.script.before = async () => {};
+    want(one("a"));
+    await pass(2000);
+    expect(store.ids()).toEqual(["a"]);
+    expect(store.calls.filter((call) => call.startsWith("release"))).toEqual([]);
+    expect(running.notReady()).toBeUndefined();
+  });
+
+  it("removes at its end what no heir has taken yet", async () => {
+    want(one("a"));
+    start();
+    await pass(100);
+    store.script.before = async (call) => {
+      if (call.startsWith("renew")) throw unreachable();
+    };
+    wish = { owner: { ...owner, engine: "ANOTHER" }, instances: [], fate: () => "gone" };
+    running.nudge();
+    await pass(1000);
+    const stopped = running.stop("deregister");
+    await pass(5000);
+    await stopped;
+    expect(store.ids()).toEqual([]);
   });
 
   it("asks an unreachable store for one thing at a time, not for every record", async () => {
@@ -341,6 +450,85 @@ describe("reconcile", () => {
     expect(store.ids()).toEqual(["new", "other"]);
   });
 
+  it("offers no address under a new name when the removal of the old one has failed, and goes on with the rest", async () => {
+    const container = { id: "c1", name: "web", image: "web" };
+    want(one("old", { container }));
+    start();
+    await pass(100);
+    let fails = true;
+    store.script.before = async (call) => {
+      if (call === "deregister old" && fails) throw unreachable();
+    };
+    want(one("new", { container }), one("other", { port: 9999 }));
+    await pass(3000);
+    expect(store.ids()).toEqual(["old", "other"]);
+    expect(running.notReady()).toContain("down");
+    fails = false;
+    await pass(10_000);
+    expect(store.ids()).toEqual(["new", "other"]);
+    expect(running.notReady()).toBeUndefined();
+  });
+
+  it("offers it where the removal of the old one was refused: that may last for ever", async () => {
+    const container = { id: "c1", name: "web", image: "web" };
+    want(one("old", { container }));
+    start();
+    await pass(100);
+    store.script.before = async (call) => {
+      if (call === "deregister old") throw new PortolanError("BACKEND_DENIED", "no right to do so");
+    };
+    want(one("new", { container }));
+    await pass(1000);
+    expect(store.ids()).toEqual(["new", "old"]);
+    expect(running.notReady()).toContain("no right");
+  });
+
+  it("begins no registration when it is stopped during a removal", async () => {
+    want(one("old"));
+    start();
+    await pass(100);
+    store.script.before = async (call) => {
+      if (call === "deregister old") await new Promise((resolve) => setTimeout(resolve, 60));
+    };
+    want(...Array.from({ length: 5 }, (_, at) => one(`i${at}`, { port: 1000 + at })));
+    await pass(20);
+    const stopped = running.stop("keep");
+    await pass(1000);
+    await stopped;
+    expect(store.ids()).toEqual([]);
+  });
+
+  it("removes everything at its end though a write hangs", async () => {
+    want(one("a"));
+    start();
+    await pass(100);
+    store.script.before = async (call, signal) => {
+      if (call !== "register sick") return;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    };
+    want(one("a"), one("sick"));
+    await pass(500);
+    let isStopped = false;
+    const stopped = running.stop("deregister").then(() => {
+      isStopped = true;
+    });
+    await pass(4000);
+    expect(isStopped).toBe(true);
+    await stopped;
+    expect(store.ids()).toEqual([]);
+  });
+
+  it("asks anew as long as nobody can tell what it should hold, with no other cause", async () => {
+    wish = undefined;
+    start();
+    await pass(100);
+    expect(running.notReady()).toContain("not known yet");
+    wish = { owner, instances: [one("a")], fate: () => "gone" };
+    await pass(2000);
+    expect(store.ids()).toEqual(["a"]);
+    expect(running.notReady()).toBeUndefined();
+  });
+
   it("asks about containers of which nobody knows, and leaves their records until then", async () => {
     const left = one("left", { container: { id: "c1", name: "left", image: "web" } });
     store.records.set(refKey(left), left);
@@ -370,6 +558,13 @@ describe("reconcile", () => {
     }
     expect(store.calls.filter((call) => call.startsWith("register"))).toEqual([]);
     expect(lines.filter((line) => line.includes("without its checks"))).toHaveLength(1);
+    // It is forgotten with the instance, and told again with the next one of that name.
+    want();
+    running.refresh();
+    await pass(1000);
+    want({ ...checked });
+    await pass(1000);
+    expect(lines.filter((line) => line.includes("without its checks"))).toHaveLength(2);
   });
 
   it("rewrites what it adopts and wants, removes what it adopts and does not want, and tells of each once", async () => {
@@ -386,6 +581,10 @@ describe("reconcile", () => {
       `a ${ownerText(owner)}`,
     ]);
     expect(lines.filter((line) => line.includes("adopted"))).toHaveLength(2);
+    store.records.set(refKey({ ...foreign, id: "b" }), { ...foreign, id: "b" });
+    running.refresh();
+    await pass(100);
+    expect(lines.filter((line) => line.includes("adopted"))).toHaveLength(3);
   });
 
   it("owes no beat to a backend that lets nothing expire", async () => {

@@ -9,6 +9,7 @@ export interface Scripted {
   running: boolean;
   hostPort: number;
   stopSignal?: string;
+  labels?: Readonly<Record<string, string>>;
   /** ISO 8601, when its process was started. */
   started?: string;
   paused?: boolean;
@@ -51,7 +52,7 @@ export async function startScriptedDocker() {
       Dead: false,
       StartedAt: c.started ?? "2026-01-01T00:00:00Z",
     },
-    Config: { Image: "web", Labels: {}, Env: [], StopSignal: c.stopSignal ?? "SIGTERM" },
+    Config: { Image: "web", Labels: c.labels ?? {}, Env: [], StopSignal: c.stopSignal ?? "SIGTERM" },
     HostConfig: { NetworkMode: "default" },
     NetworkSettings: {
       Networks: { bridge: { IPAddress: "172.17.0.2", GlobalIPv6Address: "" } },
@@ -91,7 +92,10 @@ export async function startScriptedDocker() {
     if (url.pathname.endsWith("/events")) {
       response.writeHead(200).flushHeaders();
       const since = Number(url.searchParams.get("since"));
-      for (const { line, time } of log) if (time >= since) response.write(line);
+      const until = url.searchParams.get("until") ?? undefined;
+      const end = Number(until ?? Number.POSITIVE_INFINITY);
+      for (const { line, time } of log) if (time >= since && time <= end) response.write(line);
+      if (until !== undefined) return void response.end();
       streams.add(response);
       response.on("close", () => streams.delete(response));
       return;

@@ -6,7 +6,7 @@ import {
   UnreadError,
 } from "../../src/registrator/docker/client.ts";
 import type { Container } from "../../src/registrator/docker/container.ts";
-import { container, published } from "./build.ts";
+import { container, published, unlisted } from "./build.ts";
 import { chance, pause } from "./virtual-clock.ts";
 
 /** A container of a Docker that exists in this process only. */
@@ -23,8 +23,12 @@ export interface Virtual {
   env: Record<string, string>;
   /** It got its stop signal and still runs. */
   draining: boolean;
-  /** Docker cannot describe it. */
-  sick: boolean;
+  /** How Docker fails to describe it: at once, after 10 s, or at once and only the next time. */
+  sick: false | "fails" | "hangs" | "once";
+  /** It has ended and Docker is about to start it again. */
+  restarting?: boolean;
+  /** The id of the container whose network it uses. */
+  network?: string;
 }
 
 /** What becomes of an event: told once, twice, never, or when `deliver` is called. */
@@ -34,6 +38,7 @@ export type Telling = "once" | "twice" | "never" | "late";
 export function virtualDocker() {
   const containers = new Map<string, Virtual>();
   const streams = new Set<Stream>();
+  const inspects: string[] = [];
   let log: DockerEvent[] = [];
   let held: DockerEvent[] = [];
   const daemon = {
@@ -67,20 +72,23 @@ export function virtualDocker() {
       labels: { ...of.labels },
       env: { ...of.env },
       ports: [published(80, of.hostPort)],
+      ...(of.network !== undefined && {
+        networkMode: `container:${of.network}`,
+        networks: [],
+        ports: [unlisted(80)],
+      }),
     });
+  const port = (of: Virtual) => ({ PrivatePort: 80, PublicPort: of.hostPort, Type: "tcp" });
   const listed = (id: string, of: Virtual): Listed => {
     const health =
       of.health === "none" ? "" : ` (${of.health === "starting" ? "health: starting" : of.health})`;
     return {
       Id: id,
       Names: [`/${of.name}`],
-      State: of.running ? (of.paused ? "paused" : "running") : "exited",
+      State: of.restarting ? "restarting" : of.running ? (of.paused ? "paused" : "running") : "exited",
       Status: of.running ? `Up 1 second${health}` : `Exited (${of.exitCode}) 1 second ago`,
-      Ports: [
-        { IP: "0.0.0.0", PrivatePort: 80, PublicPort: of.hostPort, Type: "tcp" },
-        { IP: "::", PrivatePort: 80, PublicPort: of.hostPort, Type: "tcp" },
-      ],
-      NetworkSettings: { Networks: { bridge: { IPAddress: "172.17.0.2" } } },
+      Ports: of.network === undefined ? ["0.0.0.0", "::"].map((IP) => ({ ...port(of), IP })) : [],
+      NetworkSettings: { Networks: of.network === undefined ? { bridge: { IPAddress: "172.17.0.2" } } : {} },
     };
   };
 
@@ -91,6 +99,8 @@ export function virtualDocker() {
   return {
     containers,
     daemon,
+    /** The ids that were asked about, in order. */
+    inspects,
     now,
     /** How the daemon's clock gets on. */
     runs(by: () => number) {
@@ -133,12 +143,16 @@ export function virtualDocker() {
         now: time,
         list: (ended, outer) =>
           answer(outer, () =>
-            [...containers].filter(([, { running }]) => ended || running).map(([id, of]) => listed(id, of)),
+            [...containers]
+              .filter(([, { running, restarting }]) => ended || running || restarting)
+              .map(([id, of]) => listed(id, of)),
           ),
         async inspect(id, readable, outer) {
-          const sick = containers.get(id)?.sick;
-          if (sick) {
-            if (chance() < 0.3) await pause(10_000, outer);
+          inspects.push(id);
+          const asked = containers.get(id);
+          if (asked?.sick) {
+            if (asked.sick === "hangs") await pause(10_000, outer);
+            if (asked.sick === "once") asked.sick = false;
             throw new UnreadError("DOCKER_UNREACHABLE", `container ${id} cannot be read`);
           }
           return answer(outer, () => {
@@ -155,11 +169,17 @@ export function virtualDocker() {
         },
         async events(since, outer) {
           if (!daemon.up) throw down();
-          const stream = createStream(outer, () => streams.delete(stream));
+          const stream = createStream(
+            outer,
+            () => daemon.slow,
+            () => streams.delete(stream),
+          );
           streams.add(stream);
           for (const event of log) if (event.time >= since) stream.push(event);
           return stream.events;
         },
+        past: (since, until, outer) =>
+          answer(outer, () => log.filter(({ time }) => time >= since && time <= until)),
       };
     },
   };
@@ -172,7 +192,8 @@ interface Stream {
   end(): void;
 }
 
-function createStream(signal: AbortSignal, ended: () => void): Stream {
+/** `slow` is the longest time, in ms, after which the first event comes. */
+function createStream(signal: AbortSignal, slow: () => number, ended: () => void): Stream {
   const queue: DockerEvent[] = [];
   let over = false;
   let wake = () => {};
@@ -183,6 +204,7 @@ function createStream(signal: AbortSignal, ended: () => void): Stream {
   };
   signal.addEventListener("abort", end, { once: true });
   async function* read() {
+    await pause(chance() * slow(), signal);
     for (;;) {
       const next = queue.shift();
       if (next) yield next;

@@ -22,7 +22,14 @@ export async function startWorld(seed: number, over: Partial<RegistratorSettings
   const wronged: string[] = [];
   store.script.removes = ({ id, port, container }) => {
     const one = docker.containers.get(container?.id ?? "");
-    if (one?.running && one.hostPort === port && id === `host1:${one.name}:80`) wronged.push(id);
+    if (one && portOf(one) === port && id === `host1:${one.name}:80`) wronged.push(id);
+  };
+  /** The host's port at which a container answers; undefined where none does. */
+  const portOf = ({ running, hostPort, network }: Virtual): number | undefined => {
+    if (!running) return undefined;
+    if (network === undefined) return hostPort;
+    const through = docker.containers.get(network);
+    return through && portOf(through);
   };
   let port = 9000;
   let made = 0;
@@ -53,33 +60,46 @@ export async function startWorld(seed: number, over: Partial<RegistratorSettings
     });
     docker.emit(telling, "start", id);
   };
+  const plain = (name: string): Virtual => ({
+    name,
+    running: false,
+    paused: false,
+    health: "none",
+    hostPort: 0,
+    exitCode: 0,
+    started: 0,
+    labels: {},
+    env: {},
+    draining: false,
+    sick: false,
+  });
   const end = (id: string, one: Virtual, exitCode: number, telling: Telling) => {
     Object.assign(one, { running: false, paused: false, exitCode });
     docker.emit(telling, "die", id, { ...one.labels, name: one.name, exitCode: String(exitCode) });
   };
 
+  const run = (name: string, telling: Telling, policy: string | undefined, inEnv = chance() < 0.5) => {
+    const found = of(name);
+    if (found?.[1].running) return;
+    if (found) return begin(...found, telling);
+    const given = policy === undefined ? {} : { SERVICE_DEREGISTER: policy };
+    const one = { ...plain(name), labels: inEnv ? {} : given, env: inEnv ? given : {} };
+    const id = `${name}${++made}`;
+    docker.containers.set(id, one);
+    begin(id, one, telling);
+  };
+
   const acts: Record<string, (name: string, telling: Telling) => unknown> = {
-    run(name, telling) {
-      const found = of(name);
-      if (found?.[1].running) return;
-      if (found) return begin(...found, telling);
-      const policy = ["always", "on-success", "never", undefined][Math.floor(chance() * 4)];
-      const given = policy === undefined ? {} : { SERVICE_DEREGISTER: policy };
-      const inEnv = chance() < 0.5;
-      const one: Virtual = {
-        name,
-        running: false,
-        paused: false,
-        health: "none",
-        hostPort: 0,
-        exitCode: 0,
-        started: 0,
-        labels: inEnv ? {} : given,
-        env: inEnv ? given : {},
-        draining: false,
-        sick: false,
-      };
-      const id = `${name}${++made}`;
+    run: (name, telling) =>
+      run(name, telling, ["always", "on-success", "never", undefined][Math.floor(chance() * 4)]),
+    /** Its policy is in a label, which the event of its end tells if Docker cannot. */
+    runKept: (name, telling) => run(name, telling, chance() < 0.5 ? "on-success" : "never", false),
+    /** Runs a container that uses the network of this one. */
+    beside(name, telling) {
+      const network = of(name)?.[0];
+      if (network === undefined || of("s")) return;
+      const one = { ...plain("s"), network };
+      const id = `s${++made}`;
       docker.containers.set(id, one);
       begin(id, one, telling);
     },
@@ -142,7 +162,11 @@ export async function startWorld(seed: number, over: Partial<RegistratorSettings
     },
     sicken(name) {
       const found = of(name);
-      if (found) found[1].sick = !found[1].sick;
+      if (found) found[1].sick = found[1].sick ? false : chance() < 0.5 ? "fails" : "hangs";
+    },
+    hiccup(name) {
+      const found = of(name);
+      if (found) found[1].sick = "once";
     },
     deliver: () => docker.deliver(),
     cut: () => docker.cut(),
@@ -185,14 +209,24 @@ export async function startWorld(seed: number, over: Partial<RegistratorSettings
     return found?.[1].running ? act(...found) : undefined;
   };
 
+  /** Ends all faults. */
+  const heal = () => {
+    docker.daemon.up = true;
+    docker.daemon.slow = 5;
+    docker.deliver();
+    for (const one of docker.containers.values()) one.sick = false;
+    Object.assign(store.script, { mode: "ok", slow: 5 });
+  };
+
   /** What the backend should hold of the containers that run: id, host port and state. */
   const truth = () =>
     [...docker.containers.values()]
-      .filter(({ running }) => running)
-      .map(({ name, hostPort, paused, health, draining }) => {
+      .filter((one) => portOf(one) !== undefined)
+      .map((one) => {
+        const { name, paused, health, draining } = one;
         const healthState = health === "starting" || health === "unhealthy" ? health : "ready";
         const state = draining ? "draining" : paused ? "paused" : healthState;
-        return `host1:${name}:80 ${hostPort} ${state}`;
+        return `host1:${name}:80 ${portOf(one)} ${state}`;
       })
       .sort();
   /** The same as the backend has it, without what it may keep of containers that ended. */
@@ -224,13 +258,10 @@ export async function startWorld(seed: number, over: Partial<RegistratorSettings
         if (wait > 0) await advance(wait);
       }
     },
+    heal,
     /** Ends all faults and waits for longer than anything may take. */
     async settle() {
-      docker.daemon.up = true;
-      docker.daemon.slow = 5;
-      docker.deliver();
-      for (const one of docker.containers.values()) one.sick = false;
-      Object.assign(store.script, { mode: "ok", slow: 5 });
+      heal();
       await advance(80_000);
       for (const one of docker.containers.values()) one.draining = false;
     },

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { type EtcdRelease, etcdProgram } from "./etcd-package.ts";
 import { get } from "./http.ts";
-import { ensureInstalled } from "./install.ts";
 import { freePort } from "./ports.ts";
 import { tempDir } from "./run.ts";
 import { startServer, type TestServer } from "./server.ts";
@@ -10,6 +10,8 @@ export interface EtcdOptions {
   readonly port?: number;
   readonly dir?: string;
   readonly args?: readonly string[];
+  /** Default: installed. */
+  readonly release?: EtcdRelease;
 }
 
 /** A one-member etcd on 127.0.0.1, without TLS and users. */
@@ -21,7 +23,7 @@ export interface Etcd extends TestServer {
 
 /** Starts an etcd and waits until it has elected itself. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  const { etcd } = await ensureInstalled(["etcd"]);
+  const program = await etcdProgram(options.release ?? "installed");
   const port = options.port ?? (await freePort());
   const dir = options.dir ?? tempDir("etcd");
   const dataDir = join(dir, "data");
@@ -36,7 +38,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   ].flat();
   const server = await startServer({
     name: "etcd",
-    command: etcd.etcd,
+    command: program,
     args,
     dir,
     dataDir,

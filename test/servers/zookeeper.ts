@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { ensureInstalled } from "./install.ts";
@@ -14,6 +14,8 @@ export interface ZooKeeperOptions {
   readonly tickTime?: number;
   /** Further lines of zoo.cfg. */
   readonly config?: string;
+  /** Its number in an ensemble, whose lines stand in `config`. Default: it stands alone. */
+  readonly member?: number;
 }
 
 /** A standalone ZooKeeper on 127.0.0.1. */
@@ -43,12 +45,20 @@ export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<Zo
     options.config ?? "",
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
-  const classpath = [zookeeper.zookeeper, "/usr/share/java/slf4j-simple.jar"].join(":");
+  const { member } = options;
+  if (member !== undefined) {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(join(dataDir, "myid"), `${member}\n`);
+  }
+  // Netty, by which it speaks TLS, comes with it, in parts that its own list does not name in full.
+  const jars = ["slf4j-simple", "netty-codec", "netty-handler"].map((name) => `/usr/share/java/${name}.jar`);
+  const classpath = [zookeeper.zookeeper, ...jars].join(":");
   const args = [
     // A short life: no second compiler, one small heap, no waiting for the disk.
     ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dzookeeper.forceSync=no"],
     ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath],
-    ["org.apache.zookeeper.server.ZooKeeperServerMain", config],
+    [`org.apache.zookeeper.server.${member === undefined ? "ZooKeeperServerMain" : "quorum.QuorumPeerMain"}`],
+    [config],
   ].flat();
   const server = await startServer({
     name: "zookeeper",

@@ -38,6 +38,12 @@ describe("whyRefused", () => {
   });
 });
 
+it("finds what is refused in a text of any length", () => {
+  const letters = "ä".repeat(32 * 1024 * 1024);
+  expect(whyRefused(`${letters};`, "json")).toBe("holds the character ;");
+  expect(whyRefused(`${letters};`, "haproxy")).toBe("holds the character ä");
+});
+
 // test/templater/grammars.test.ts asks other people's parsers.
 describe("positionAt", () => {
   it.each<readonly [Format, string, Position]>([

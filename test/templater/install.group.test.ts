@@ -1,10 +1,22 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { install } from "../../src/templater/install.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type InstallRequest, install, reloadOwed } from "../../src/templater/install.ts";
 import type { Target } from "../../src/templater/target.ts";
-import { calm, createWorkspace, mount } from "./workspace.ts";
+import { startNginx } from "../servers/nginx.ts";
+import { freePort } from "../servers/ports.ts";
+import { calm, createWorkspace, mount, type Workspace } from "./workspace.ts";
 
 /** A group of three files in folders of their own, and a reload that counts and copies what it sees. */
 async function createGroup(reload?: Target["reload"]) {
@@ -14,7 +26,11 @@ async function createGroup(reload?: Target["reload"]) {
   for (const name of ["a", "b", "c"]) mkdirSync(join(space.folder, name));
   const all = paths.join(" ");
   const command = { shell: `cat ${all} | tr -d '\\n' >> ${seen}; echo >> ${seen}` };
-  const group = (texts: readonly string[], changes: (index: number) => Partial<Target> = () => ({})) =>
+  const group = (
+    texts: readonly string[],
+    changes: (index: number) => Partial<Target> = () => ({}),
+    request: Partial<InstallRequest> = {},
+  ) =>
     install({
       files: texts.map((text, index) => ({
         text,
@@ -31,6 +47,7 @@ async function createGroup(reload?: Target["reload"]) {
       changed: [],
       env: process.env,
       log: { warn: () => {} },
+      ...request,
     });
   return {
     space,
@@ -129,7 +146,181 @@ describe("T9: a group", () => {
   });
 });
 
+describe("a group with several proxies", () => {
+  /** A way of reloading that notes what it sees of the first file, and ends with a code that a file holds. */
+  const proxy = (space: Workspace, name: string) => {
+    const [log, code] = [join(space.folder, `../${name}.log`), join(space.folder, `../${name}.code`)];
+    writeFileSync(code, "0");
+    const shell = `cat ${join(space.folder, "a/a.cfg")} >> ${log}; echo >> ${log}; exit $(cat ${code})`;
+    return {
+      reload: { kind: "command", command: { shell } } as Target["reload"],
+      answers: (next: number) => writeFileSync(code, String(next)),
+      saw: () => (existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []),
+    };
+  };
+  const several = async () => {
+    const made = await createGroup();
+    const [one, two] = [proxy(made.space, "one"), proxy(made.space, "two")];
+    const ways = [one.reload, two.reload, { kind: "none" } as const];
+    const each = (index: number) => ({ reload: ways[index] ?? { kind: "none" as const } });
+    const install = (text: string) => made.group([text, text, text], each);
+    return { ...made, one, two, install };
+  };
+
+  it("reloads the others while one is away, and each of them once", async () => {
+    const { one, two, install } = await several();
+    // 127: it could not be run at all, so nobody was told.
+    one.answers(127);
+    for (let i = 0; i < 3; i++) await expect(install("1")).rejects.toMatchObject({ left: "none" });
+    expect([one.saw(), two.saw()]).toEqual([["1", "1", "1"], ["1"]]);
+    await expect(install("2")).rejects.toMatchObject({ left: "none" });
+    expect(two.saw()).toEqual(["1", "2"]);
+    // A step back is a change for who has taken the step.
+    await expect(install("1")).rejects.toMatchObject({ left: "none" });
+    expect(two.saw()).toEqual(["1", "2", "1"]);
+    one.answers(0);
+    expect((await install("1")).verdict).toBe("reloaded");
+    expect([one.saw().at(-1), two.saw()]).toEqual(["1", ["1", "2", "1"]]);
+    expect((await install("1")).verdict).toBe("unchanged");
+  });
+
+  it("gives back what it had to who had taken what another one refused", async () => {
+    const { one, two, install, live } = await several();
+    await install("1");
+    two.answers(1);
+    await expect(install("2")).rejects.toMatchObject({ left: "open", restored: true });
+    expect(live()).toEqual(["1", "1", "1"]);
+    two.answers(0);
+    expect((await install("1")).verdict).toBe("reloaded");
+    expect([one.saw(), two.saw()]).toEqual([
+      ["1", "2", "1"],
+      ["1", "2", "1"],
+    ]);
+  });
+
+  it("leaves nobody with the refused file where the one who refused goes on with what it had", async () => {
+    const space = await createWorkspace("nginx.conf");
+    const [dir, port] = [join(space.folder, ".."), await freePort()];
+    const config = (answer: string, more = "") =>
+      `error_log ${dir}/error.log;\nevents {}\nhttp { access_log off; client_body_temp_path ${dir}/body;
+       server { listen 127.0.0.1:${port}; location / { return 200 ${answer}; } ${more} } }\n`;
+    writeFileSync(space.destination, config("v1"));
+    const nginx = await startNginx({ config: space.destination });
+    onTestFinished(nginx.stop);
+    const first = proxy(space, "first");
+    const companion = join(space.folder, "a");
+    mkdirSync(companion);
+    const both = (name: string, text: string) =>
+      installed(
+        {
+          text: name,
+          target: space.target({ destination: join(companion, "a.cfg"), group: "lb", reload: first.reload }),
+        },
+        {
+          text,
+          target: space.target({
+            group: "lb",
+            reload: { kind: "nginx", pidfile: nginx.pidFile, maxOld: 4 },
+          }),
+        },
+      );
+    const installed = (...files: InstallRequest["files"]) =>
+      install({
+        files,
+        turn: calm,
+        records: space.records,
+        revision: 1,
+        changed: [],
+        env: process.env,
+        log: { warn: () => {} },
+      });
+    await both("1", config("v1"));
+    await expect(both("2", config("v2", "nonsense;"))).rejects.toMatchObject({
+      code: "RELOAD_FAILED",
+      left: "open",
+      restored: true,
+    });
+    expect(first.saw()).toEqual(["1", "2"]);
+    expect((await both("1", config("v1"))).verdict).toBe("reloaded");
+    expect(first.saw()).toEqual(["1", "2", "1"]);
+  });
+});
+
+describe("a file that is new in its group", () => {
+  /** A main file whose check asks for the other one at its place, as `haproxy -c` does for a map. */
+  const withMap = async () => {
+    const made = await createGroup();
+    const map = made.paths[1] ?? "";
+    const check = { shell: `test -e ${map} && ! grep -q bad {{src}}` };
+    const each = (index: number): Partial<Target> => (index === 0 ? { check } : {});
+    return { ...made, map, install: (texts: readonly string[]) => made.group(texts, each) };
+  };
+
+  it("is there when the others are checked", async () => {
+    const { install, live, reloads, space } = await withMap();
+    expect((await install(["main", "map", "x"])).verdict).toBe("applied");
+    expect(live()).toEqual(["main", "map", "x"]);
+    expect(reloads()).toEqual(["mainmapx"]);
+    const left = ["a", "b", "c"].flatMap((name) => readdirSync(join(space.folder, name)));
+    expect(left).toEqual(["a.cfg", "b.cfg", "c.cfg"]);
+  });
+
+  it.each(["fails", "is overtaken"])("goes again when the check %s, and with the process", async (how) => {
+    const { install, live, group, space } = await withMap();
+    if (how === "fails") {
+      await expect(install(["bad", "map", "x"])).rejects.toMatchObject({ code: "CHECK_FAILED" });
+    } else {
+      const turn = { ...calm, settled: async () => false };
+      const check = { check: { argv: ["true"] } };
+      const each = (index: number): Partial<Target> => (index === 0 ? check : {});
+      expect((await group(["main", "map", "x"], each, { turn })).verdict).toBe("superseded");
+    }
+    expect(live()).toEqual([undefined, undefined, undefined]);
+    expect(readdirSync(join(space.folder, "../state")).filter((name) => name.startsWith("swap"))).toEqual([]);
+    // A process that dies in between leaves this.
+    const path = join(space.folder, "b/b.cfg");
+    writeFileSync(path, "map");
+    await space.records.intents.begin("lb", [{ path, staged: undefined, hash: "" }]);
+    await space.reopen();
+    expect(live()).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("T7: goes with the others when the proxy refuses them", async () => {
+    const { group, live, space } = await createGroup();
+    const shell = `! grep -q bad ${space.folder}/*/*.cfg`;
+    const each = () => ({ reload: { kind: "command", command: { shell } } as const });
+    await group(["1", "1"], each);
+    await expect(group(["bad", "2", "2"], each)).rejects.toMatchObject({ left: "open", restored: true });
+    expect(live()).toEqual(["1", "1", undefined]);
+  });
+});
+
 describe("the last good file", () => {
+  it("T7: is put back and reloaded as it was, byte for byte, or not at all when it is gone", async () => {
+    const space = await createWorkspace();
+    const latin = Buffer.from("h\xe4proxy\n", "latin1");
+    writeFileSync(space.destination, latin);
+    const refusing: Target["reload"] = {
+      kind: "command",
+      command: { shell: `! grep -q bad ${space.destination}` },
+    };
+    await expect(space.install("bad\n", { reload: refusing })).rejects.toMatchObject({ restored: true });
+    const request: InstallRequest = {
+      files: [{ text: "bad\n", target: space.target({ reload: refusing }) }],
+      turn: calm,
+      records: space.records,
+      revision: 1,
+      changed: [],
+      env: process.env,
+      log: { warn: () => {} },
+    };
+    expect((await reloadOwed(request)).verdict).toBe("reloaded");
+    expect(readFileSync(space.destination).equals(latin)).toBe(true);
+    rmSync(space.destination);
+    expect((await reloadOwed(request)).verdict).toBe("unchanged");
+    expect(space.live()).toBeUndefined();
+  });
+
   it("is what was there before Portolan, when nothing else was accepted yet", async () => {
     const space = await createWorkspace();
     writeFileSync(space.destination, "by hand\n");

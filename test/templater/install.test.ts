@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +14,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { identity } from "../../src/alive.ts";
+import { sha256 } from "../../src/templater/hash.ts";
 import type { Reload } from "../../src/templater/target.ts";
 import { waitFor } from "../servers/wait.ts";
 import { calm, createWorkspace, mount } from "./workspace.ts";
@@ -250,6 +252,48 @@ describe("T7: a reload that is owed", () => {
     const turn = { ...calm, settled: async () => false };
     expect((await space.install("one", {}, { turn })).verdict).toBe("superseded");
     expect(space.reloads()).toBe(0);
+  });
+});
+
+describe("a state folder that is full", () => {
+  it("holds up no file, repeats no reload, and what was accepted last can still be put back", async () => {
+    const space = await createWorkspace();
+    const count = join(space.folder, "../count");
+    const shell = `printf . >> ${count}; ! grep -q three ${space.destination}`;
+    const reload: Reload = { kind: "command", command: { shell } };
+    await space.install("one", { reload });
+    const state = join(space.folder, "../state");
+    await mount(["-t", "tmpfs", "-o", "size=64k", "tmpfs"], state);
+    const ballast = join(state, "ballast");
+    expect(() => writeFileSync(ballast, "x".repeat(100_000))).toThrow("ENOSPC");
+    expect((await space.install("two", { reload })).verdict).toBe("applied");
+    expect(space.warnings).toMatchObject([{ message: "applied, but not recorded" }]);
+    expect((await space.install("two", { reload })).verdict).toBe("unchanged");
+    expect(readFileSync(count, "utf8")).toBe("..");
+    await expect(space.install("three", { reload })).rejects.toMatchObject({ restored: true });
+    expect(space.live()).toBe("two");
+    expect((await space.install("two", { reload })).verdict).toBe("reloaded");
+    writeFileSync(ballast, "");
+    expect((await space.install("four", { reload })).verdict).toBe("applied");
+    expect(space.warnings).toHaveLength(1);
+    const { accepted, backups } = await space.reopen();
+    expect(accepted.get(space.destination)).toBe(sha256("four"));
+    expect((await backups.all(space.destination)).map(String)).toEqual(["four"]);
+  });
+
+  it("never puts back what is older than what was accepted", async () => {
+    const space = await createWorkspace();
+    await space.install("one");
+    await space.install("two");
+    const { backups } = space.records;
+    // As after a full disk and a start since then: "two" was accepted, and was not kept.
+    const folder = join(space.folder, "../state/backups");
+    const [mine = ""] = readdirSync(folder);
+    rmSync(join(folder, mine, readdirSync(join(folder, mine)).sort().at(-1) ?? ""));
+    expect(String(await backups.last(space.destination))).toBe("one");
+    writeFileSync(space.destination, "by hand");
+    await expect(space.install("three", { reload: failing })).rejects.toMatchObject({ restored: false });
+    expect(space.live()).toBe("three");
   });
 });
 

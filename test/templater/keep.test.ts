@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -200,6 +200,30 @@ describe("minInterval", () => {
   });
 });
 
+describe("reloads of one proxy", () => {
+  it("come one at a time, and the latest file wins, whichever target or group asks", async () => {
+    const shell = (dir: string) =>
+      `mkdir ${dir}/busy || echo twice >> ${dir}/wrong; sleep 0.2; cat ${dir}/*.txt | tr '\\n' . >> ${dir}/reloads; echo >> ${dir}/reloads; rmdir ${dir}/busy`;
+    const kept = await keep(
+      ports,
+      (dir) => ({ group: "one", reload: { kind: "command", command: { shell: shell(dir) } } }),
+      (dir) => [
+        { destination: join(dir, "second.txt") },
+        { destination: join(dir, "third.txt"), group: "two" },
+      ],
+    );
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
+    const before = lines(join(kept.dir, "reloads")).length;
+    for (let port = 80; port < 90; port++) await kept.put(port);
+    const all = Array.from({ length: 10 }, (_, index) => `${80 + index} `).join("");
+    const isLatest = () => lines(join(kept.dir, "reloads")).at(-1)?.trim() === all.repeat(3).trim();
+    await waitFor("the latest", isLatest, soon);
+    expect(existsSync(join(kept.dir, "wrong"))).toBe(false);
+    // Ten changes at once are a few reloads, and not ten for each group.
+    expect(lines(join(kept.dir, "reloads")).length - before).toBeLessThan(12);
+  });
+});
+
 describe("T7: what the proxy refuses", () => {
   /** A make-believe proxy that refuses a file with an 81 in it, and notes each reload. */
   const refusing = (dir: string) =>
@@ -284,6 +308,69 @@ describe("T9: a group of targets", () => {
     const kept = await keep("constant", shared, (dir) => [group(dir, '{{env "NOT_SET"}}')]);
     await waitFor("the reason", () => kept.daemon.notReady().join().includes("NOT_SET"), soon);
     expect(kept.live()).toBeUndefined();
+  });
+});
+
+describe("T8: what hangs", () => {
+  it.each(["check", "reload"] as const)(
+    "a %s is ended at its timeout, and other targets go on",
+    async (which) => {
+      const hang = (dir: string) =>
+        `grep -q 81 ${join(dir, "out.txt")} "$PORTOLAN_STAGED" 2> /dev/null || exit 0`;
+      const kept = await keep(
+        ports,
+        (dir) => {
+          const command = { shell: `${hang(dir)}; trap "" TERM; echo $$ >> ${dir}/hung; sleep 1000` };
+          return {
+            commandTimeout: 300,
+            ...(which === "check" ? { check: command } : { reload: { kind: "command", command } }),
+          };
+        },
+        (dir) => [
+          { destination: join(dir, "other.txt"), check: { argv: ["true"] }, reload: { kind: "none" } },
+        ],
+      );
+      const other = () => lines(join(kept.dir, "other.txt"))[0];
+      await kept.put(80);
+      await waitFor("the file", () => kept.live() === "80 ", soon);
+      await kept.put(81);
+      await waitFor("the other one, while this one hangs", () => other() === "80 81", soon);
+      const reasons = () => kept.daemon.notReady().join();
+      await waitFor("the reason", () => reasons().includes("did not end within 0.3 s"), { within: 30_000 });
+      // T1, T7: what hung was neither checked nor taken.
+      await waitFor("the last good file", () => kept.live() === "80 ", soon);
+      const [hung] = lines(join(kept.dir, "hung"));
+      await waitFor("its end", () => !existsSync(`/proc/${hung}`), soon);
+    },
+  );
+});
+
+describe("a destination that vanishes", () => {
+  it("is written again once its folder is back; meanwhile the reason is shown, and other targets go on", async () => {
+    const kept = await keep(
+      ports,
+      (dir) => {
+        mkdirSync(join(dir, "place"));
+        return { destination: join(dir, "place/out.txt") };
+      },
+      (dir) => [{ destination: join(dir, "other.txt") }],
+    );
+    const place = join(kept.dir, "place");
+    const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
+    await kept.put(80);
+    await waitFor("the file", () => read(join(place, "out.txt")) === "80 ", soon);
+    renameSync(place, join(kept.dir, "away"));
+    await kept.put(81);
+    await waitFor(
+      "the reason",
+      () => kept.daemon.notReady().join().includes("does not exist; create it"),
+      soon,
+    );
+    await waitFor("the other", () => read(join(kept.dir, "other.txt")) === "80 81 ", soon);
+    // Another, empty one, as a volume is that was mounted anew.
+    mkdirSync(place);
+    await waitFor("the file", () => read(join(place, "out.txt")) === "80 81 ", { within: 30_000 });
+    await waitFor("readiness", () => kept.daemon.notReady().length === 0, soon);
   });
 });
 

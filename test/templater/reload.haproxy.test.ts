@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -164,6 +166,26 @@ describe("reload: haproxy", () => {
     await place.serves("v1");
   });
 
+  it("signals nobody else whom a stale pidfile names", async () => {
+    const place = await createPlace();
+    const pidfile = join(place.space.folder, "..", "stale.pid");
+    const other = spawn("sleep", ["1000"]);
+    const ended = once(other, "exit");
+    writeFileSync(pidfile, `${other.pid}`);
+    await expect(place.install(place.config("v2"), { pidfile })).rejects.toMatchObject({
+      left: "none",
+      message: expect.stringContaining(`names process ${other.pid}, which is no HAProxy but sleep`),
+    });
+    await place.haproxy.stop();
+    expect(await place.install(place.config("v2"), { pidfile })).toMatchObject({
+      verdict: "owed",
+      owed: { owed: "away" },
+    });
+    // A SIGUSR2 would have ended it before.
+    other.kill("SIGKILL");
+    expect(await ended).toEqual([null, "SIGKILL"]);
+  });
+
   it("has a deadline when the master hangs", async () => {
     const place = await createPlace();
     place.haproxy.pause();
@@ -207,6 +229,7 @@ describe("reload: haproxy", () => {
   it("reloads one whose socket is gone", async () => {
     const place = await createPlace();
     rmSync(place.socket);
-    expect(await place.install(place.config("v2"))).toMatchObject({ by: "reload" });
+    // A master that was started this moment does not answer yet, and then counts as one that is away.
+    await waitFor("the reload", async () => (await place.install(place.config("v2"))).by === "reload", soon);
   });
 });

@@ -1,4 +1,6 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -96,11 +98,57 @@ describe("reload: nginx", () => {
     await place.serves("v2");
   });
 
+  it("signals nobody else whom a stale pidfile names", async () => {
+    const place = await createPlace();
+    const pidfile = join(place.space.folder, "..", "stale.pid");
+    const other = spawn("sleep", ["1000"]);
+    const ended = once(other, "exit");
+    writeFileSync(pidfile, `${other.pid}`);
+    await expect(place.install(place.config("v2"), { pidfile })).rejects.toMatchObject({
+      left: "none",
+      message: expect.stringContaining("which is no master of nginx but `sleep 1000`"),
+    });
+    // A SIGHUP would have ended it before.
+    other.kill("SIGKILL");
+    expect(await ended).toEqual([null, "SIGKILL"]);
+  });
+
+  it("is verified also where the error log is a pipe, which cannot be read without taking from it", async () => {
+    const place = await createPlace();
+    const dir = join(place.space.folder, "..");
+    const pipe = join(dir, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    // As in nginx's image, where the log is a link to the standard error of whoever opens it.
+    const link = join(dir, "link.log");
+    symlinkSync("/proc/self/fd/2", link);
+    for (const [answer, errorLog] of [
+      ["v2", pipe],
+      ["v3", link],
+      ["v4", dir],
+      ["v5", join(dir, "none.log")],
+    ] as const) {
+      expect(await place.install(place.config(answer), { errorLog })).toMatchObject({ by: "reload" });
+      await place.serves(answer);
+    }
+  });
+
+  it("is not confused by what another nginx writes into the same log", async () => {
+    const place = await createPlace();
+    const others = setInterval(() => {
+      appendFileSync(place.errorLog, '2026/01/01 00:00:00 [emerg] 1#1: unknown directive "x" in /x:1\n');
+    }, 1);
+    onTestFinished(() => clearInterval(others));
+    for (const answer of ["v2", "v3", "v4"]) {
+      expect(await place.install(place.config(answer))).toMatchObject({ verdict: "applied", by: "reload" });
+    }
+  });
+
   it("has a deadline where no error log can be found", async () => {
     const place = await createPlace({ log: false });
     await place.install(place.config("v2"));
+    // It may yet be about to take it.
     await expect(place.install(place.config("v3", "nonsense;"), {}, 500)).rejects.toMatchObject({
-      left: "before",
+      left: "open",
       message: expect.stringContaining("started no new workers within 0.5 s; its error log says why"),
     });
     // It may be told of.

@@ -3,8 +3,10 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { sha256 } from "../../src/templater/hash.ts";
 import { parseStates } from "../../src/templater/reload/haproxy/answers.ts";
 import { askOnce } from "../../src/templater/reload/haproxy/cli.ts";
+import { wordsOf } from "../../src/templater/reload/haproxy/servers.ts";
 import type { HaproxyReload, Target } from "../../src/templater/target.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
 import { get } from "../servers/http.ts";
@@ -194,6 +196,55 @@ describe("HAProxy at runtime", () => {
     const done = await pool.space.install(text, { reload: pool.reload }, { records });
     expect(done).toMatchObject({ verdict: "reloaded", by: "reload" });
     expect(await get(pool.url)).toBe("b");
+  });
+
+  it("T7: is given back what it had when the reload is refused that should have mended half a change", async () => {
+    const pool = await createPool();
+    const a = await startOrigin("a");
+    await pool.install([]);
+    const refused = pool.install([`a 127.0.0.1:${a.port}`, `b 127.0.0.1:${a.port} nonsense`]);
+    // The first server was added before the second one could not be.
+    await expect(refused).rejects.toMatchObject({ code: "RELOAD_FAILED", left: "open", restored: true });
+    expect(pool.space.live()).toBe(pool.config([]));
+    expect(await pool.install([])).toMatchObject({ verdict: "reloaded", by: "reload" });
+    expect([...(await pool.states()).keys()]).toEqual([]);
+  });
+
+  it("drains to its end what a templater that was restarted has left draining", async () => {
+    const pool = await createPool();
+    const [a, b] = [await startOrigin("a", 1_500), await startOrigin("b")];
+    const line = (name: string, port: number) => `${name} 127.0.0.1:${port}`;
+    // As a process leaves it that ended right after it had taken out a, which has a request, and c.
+    writeFileSync(
+      pool.space.destination,
+      pool.config([line("a", a.port), line("b", b.port), line("c", b.port)]),
+    );
+    await pool.haproxy.restart();
+    const worker = await pool.worker();
+    const answers = Promise.all([get(pool.url), get(pool.url), get(pool.url)]);
+    const busy = async () => /^web,a,\d*,\d*,1,/m.test(await pool.ask("show stat web 4 -1"));
+    await waitFor("the request", busy, soon);
+    for (const name of ["a", "c"]) await pool.ask(`set server web/${name} state drain`);
+    const text = pool.config([line("b", b.port)]);
+    writeFileSync(pool.space.destination, text);
+    await pool.space.records.accepted.set(pool.space.destination, sha256(text));
+    expect((await pool.install([line("b", b.port)])).verdict).toBe("unchanged");
+    const left = async () => [...(await pool.states()).keys()].join();
+    await waitFor("a and c to be away", async () => (await left()) === "web/b", soon);
+    expect((await answers).sort()).toEqual(["a", "b", "b"]);
+    expect(await pool.worker()).toBe(worker);
+  });
+
+  it("has a configuration read as HAProxy itself reads it", async () => {
+    const pool = await createPool();
+    for (const word of ['a\\tb\\x41"\\$c d" \\# \\y', "'\\x41'", '"\\x41\\y\\q"', "a\\ b\\'c"]) {
+      const line = `  description ${word}`;
+      await pool.space.install(pool.config([]).replace("defaults", `${line}\ndefaults`), {
+        reload: pool.reload,
+      });
+      const said = /^Description: (?<text>.*)$/im.exec(await pool.ask("show info"))?.groups?.text;
+      expect(wordsOf(line)?.slice(1).join(" ").trim()).toBe(said);
+    }
   });
 
   it("T1: checks the file before it says a word to HAProxy", async () => {

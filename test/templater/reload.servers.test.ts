@@ -38,6 +38,12 @@ describe("stepsBetween", () => {
       ["+web/c 10.0.0.3:80 w1", "~web/b 10.0.0.2:81 w1", "-web/a 10.0.0.1:80 w1"],
     ],
     [
+      "a backup that is gone, and servers that are none",
+      "server a 10.0.0.1:80 backup\nserver b 10.0.0.2:80 backup",
+      "server c 10.0.0.3:80\nserver b 10.0.0.2:80 backup",
+      ["+web/c 10.0.0.3:80 w1", "-web/a 10.0.0.1:80 w1 backup"],
+    ],
+    [
       "the order of servers",
       "server a 10.0.0.1:80\nserver b 10.0.0.2:80",
       "server b 10.0.0.2:80\nserver a 10.0.0.1:80",
@@ -75,6 +81,36 @@ describe("stepsBetween", () => {
       config(s1),
       config(s1).replace("daemon", "description x\\#y"),
       "more than",
+    ],
+    [
+      "a letter that is written as its code",
+      config(s1, undefined, "  description x41\n"),
+      config(s1, undefined, "  description \\x41\n"),
+      "more than",
+    ],
+    [
+      "another order of backups",
+      config("server a 10.0.0.1:80 backup\nserver b 10.0.0.2:80 backup"),
+      config("server b 10.0.0.2:80 backup\nserver a 10.0.0.1:80 backup"),
+      "the order of the servers of web counts",
+    ],
+    [
+      "a backup before another one",
+      config("server b 10.0.0.2:80 backup"),
+      config("server a 10.0.0.1:80 backup\nserver b 10.0.0.2:80 backup"),
+      "the order of the servers of web counts",
+    ],
+    [
+      "a new server where the first one is filled first",
+      config("balance first\nserver a 10.0.0.1:80"),
+      config("balance first\nserver a 10.0.0.1:80\nserver b 10.0.0.2:80"),
+      "the order of the servers of web counts",
+    ],
+    [
+      "the same where the defaults say so",
+      config("server a 10.0.0.1:80", "", "defaults\n balance first\n"),
+      config("server a 10.0.0.1:80\nserver b 10.0.0.2:80", "", "defaults\n balance first\n"),
+      "the order of the servers of web counts",
     ],
   ])("takes a reload for %s", (_what, before, after, expected) => {
     expect(shown(stepsBetween(before, after))).toContain(expected);
@@ -118,6 +154,8 @@ describe("wordsOf", () => {
     ["a  b\tc", ["a", "b", "c"]],
     ["a\\ b 'c d' \"e f\" # g", ["a b", "c d", "e f"]],
     ['a\\#b \'c\\\' "d\\"e"', ["a#b", "c\\", 'd"e']],
+    ["a\\tb\\x41\\n\\r \\xzz \\y \\$ \\", ["a\tbA\n\r", "\\xzz", "\\y", "\\$", "\\"]],
+    ["\"\\$a \\y\" '\\t'", ["$a \\y", "\\t"]],
     ["''", [""]],
     ["# all", []],
     ["a'b'c", ["abc"]],

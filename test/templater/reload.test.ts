@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type ReloadContext, reloaderOf } from "../../src/templater/reload/index.ts";
@@ -100,6 +100,23 @@ describe("reload: signal", () => {
       await expect(error).rejects.toThrow("which is no process id");
     },
   );
+
+  it("signals nobody who was started after the pidfile was written", async () => {
+    const pidfile = join(tempDir("reload"), "pid");
+    const other = spawn("sleep", ["1000"]);
+    const ended = once(other, "exit");
+    writeFileSync(pidfile, `${other.pid}`);
+    const hourAgo = Date.now() / 1000 - 3600;
+    utimesSync(pidfile, hourAgo, hourAgo);
+    await expect(reload({ kind: "signal", name: "SIGHUP", pidfile })).rejects.toMatchObject({
+      code: "RELOAD_FAILED",
+      left: "none",
+      message: expect.stringContaining("was started after that file was written"),
+    });
+    // A SIGHUP would have ended it before.
+    other.kill("SIGKILL");
+    expect(await ended).toEqual([null, "SIGKILL"]);
+  });
 
   it("never signals Portolan itself", async () => {
     const pidfile = join(tempDir("reload"), "pid");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Snapshot } from "../../src/backends/backend.ts";
-import { createView, sameReads } from "../../src/templater/view.ts";
+import { createView, sameKeys, sameReads, type World } from "../../src/templater/view.ts";
 import { instance, snapshotOf, worldOf } from "./golden/world.ts";
 
 const before = snapshotOf([instance({ service: "db" }), instance({ service: "web" })]);
@@ -46,6 +46,54 @@ describe("sameReads", () => {
     ["all: no longer complete", all, before, { ...before, complete: false }, false],
   ] as const)("%s", (_, reads, from, to, same) => {
     expect(sameReads(reads, from, to)).toBe(same);
+  });
+});
+
+describe("sameKeys", () => {
+  const below = new Map([["b", "1"]]);
+  const answered = {
+    keys: new Map([
+      ["a", "1"],
+      ["none", undefined],
+    ]),
+    trees: new Map([["t", below]]),
+  };
+  const reads = { ...none, keys: new Set(["a", "none"]), trees: new Set(["t"]) };
+  it.each<[string, World["keys"], boolean]>([
+    ["the same answer", answered, true],
+    [
+      "another key and tree",
+      { keys: new Map([...answered.keys, ["x", "1"]]), trees: new Map([...answered.trees, ["u", below]]) },
+      true,
+    ],
+    [
+      "another value",
+      {
+        ...answered,
+        keys: new Map([
+          ["a", "2"],
+          ["none", undefined],
+        ]),
+      },
+      false,
+    ],
+    [
+      "a value that came",
+      {
+        ...answered,
+        keys: new Map([
+          ["a", "1"],
+          ["none", ""],
+        ]),
+      },
+      false,
+    ],
+    ["a key that is not known any more", { ...answered, keys: new Map([["a", "1"]]) }, false],
+    ["another tree", { ...answered, trees: new Map([["t", new Map(below)]]) }, false],
+    ["nothing known", undefined, false],
+    ["no keys at all", "none", false],
+  ])("%s", (_, after, same) => {
+    expect(sameKeys(reads, answered, after)).toBe(same);
   });
 });
 

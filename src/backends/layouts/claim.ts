@@ -15,6 +15,17 @@ export interface Listing {
   readonly records: readonly Instance[];
 }
 
+/** What this owner lists, of everything that stands under `nodes`. */
+export function listedBy(
+  owner: string,
+  nodes: readonly { readonly key: string; readonly text: string }[],
+): readonly Instance[] {
+  return nodes.flatMap(({ key, text }) => {
+    const claim = decodeClaim(text, key);
+    return claim?.owner === owner ? claim.records : [];
+  });
+}
+
 /**
  * The text of a claim: `owner`, `run`, what the store adds in `more` (etcd: `lease`), and `keys` and `records` in
  * a layout whose texts have no owner. The records are there whole, so that the owner's next run sees what it
@@ -37,6 +48,20 @@ export function encodeClaim(
         .map((text) => JSON.parse(text) as unknown),
     }),
   });
+}
+
+/**
+ * The list with which `owner` claims a node: what the claim before lists, where that was its own or one that it
+ * inherits, else `listing`. The claim's text does not tell the `keys` of what was not read yet.
+ */
+export function listingOver(
+  before: Claim | undefined,
+  owner: string,
+  inherits: string | undefined,
+  listing: Listing,
+): Listing {
+  if (!before || (before.owner !== owner && before.owner !== inherits)) return listing;
+  return { keys: [], records: before.records.map((record) => ({ ...record, owner })) };
 }
 
 /** Who holds a node; undefined when it is written in a way that is not ours. Unreadable records are no claim. */

@@ -100,11 +100,11 @@ export function createListedLease<At>(
     records: [...of.values()],
   });
 
-  /** Writes `text` of each of our keys, as it is or none. False: somebody else changes them at the same time. */
-  const rewrite = async (next: typeof records, text: (found: Found<At>) => string | undefined) => {
-    const changes = [...there.values()].map((found) => ({ key: found.key, text: text(found), found }));
+  /** Puts our keys, as they are, under what holds the node now. False: somebody else changes them at the same time. */
+  const rewrite = async () => {
+    const changes = [...there.values()].map((found) => ({ key: found.key, text: found.text, found }));
     for (let at = 0; at < changes.length; at += store.batch) {
-      const now = await store.commit(listing(next), changes.slice(at, at + store.batch), lasting);
+      const now = await store.commit(listing(records), changes.slice(at, at + store.batch), lasting);
       if (!now) return false;
       for (const found of now) there.set(found.key, found);
     }
@@ -117,9 +117,28 @@ export function createListedLease<At>(
     for (let attempt = 0; !moved; attempt += 1) {
       if (attempt === patience) throw busy();
       await read();
-      moved = await rewrite(records, ({ text }) => text);
+      moved = await rewrite();
     }
     await store.settle(lasting);
+  };
+
+  /** Removes our keys where nothing else does. What still stands is listed until it is gone. */
+  const clear = async () => {
+    for (let attempt = 0; ; attempt += 1) {
+      if (attempt === patience) throw busy();
+      await read();
+      const keys = [...there.values()];
+      let whole = true;
+      for (let at = 0; whole && at < keys.length; at += store.batch) {
+        const gone = keys.slice(at, at + store.batch);
+        const names = new Set(gone.map(({ key }) => key));
+        const rest = new Map([...records].filter(([, instance]) => !names.has(layout.keyOf(instance))));
+        const changes = gone.map((found) => ({ key: found.key, text: undefined, found }));
+        whole = (await store.commit(listing(rest), changes, lasting)) !== undefined;
+        if (whole) records = rest;
+      }
+      if (whole) return;
+    }
   };
 
   /** Why a key that is in the way is not ours to write; undefined where it may be taken over. */
@@ -305,10 +324,11 @@ export function createListedLease<At>(
     release: (signal) =>
       call(signal, () =>
         inTurn(async () => {
-          if (store.kept && ready) {
-            await read();
-            await rewrite(new Map(), () => undefined);
-          }
+          const cleared = store.kept && ready ? surely(clear) : Promise.resolve();
+          // What somebody else has taken over is not ours to remove.
+          await cleared.catch((error: unknown) => {
+            if (!isLoss(error)) throw error;
+          });
           await store.release(lasting);
           records = new Map();
           ready = false;

@@ -8,10 +8,24 @@ import { type Owner, ownerText } from "../backend.ts";
  */
 export function assertOurs(record: Instance, us: Owner, adopt: (id: string) => boolean): void {
   const { id, owner } = record;
-  if (owner === undefined ? adopt(id) : owner === ownerText(us) || nodeOf(owner) === us.node) return;
+  if (owner === undefined ? adopt(id) : isOfNode(owner, us.node)) return;
   const whose = owner === undefined ? "has no owner" : `belongs to ${owner}`;
   throw new PortolanError("NOT_OWNER", `record ${id} ${whose}; it was left alone`);
 }
 
+/**
+ * What becomes of a record when `us` takes the node: it is "ours", also where we `inherit` it; "left" by an
+ * engine that had the node before and is gone, which nobody else would ever remove; or of no concern.
+ */
+export function fateOf(
+  { owner }: Instance,
+  us: Owner,
+  inherits: string | undefined,
+): "ours" | "left" | undefined {
+  if (owner === undefined) return undefined;
+  if (!isOfNode(owner, us.node)) return undefined;
+  return owner === ownerText(us) || owner === inherits ? "ours" : "left";
+}
+
 /** No engine's id has a slash. */
-const nodeOf = (owner: string) => owner.slice(0, owner.lastIndexOf("/"));
+const isOfNode = (owner: string, node: string) => owner.slice(0, owner.lastIndexOf("/")) === node;

@@ -21,6 +21,8 @@ export interface AddressPolicy {
   readonly hostAddress: string | { readonly unknown: string };
   /** Where the host's address is from, e.g. `--ip interface:eth0`. */
   readonly hostAddressFrom: string;
+  /** The host's address of the other family, for ports that are published on that family only. */
+  readonly otherHostAddress: string | undefined;
   /** Who wants the container's own address, e.g. `--internal`; undefined: the published ports count. */
   readonly internal: string | undefined;
   /** The network whose address counts with `internal`, and who names it. */
@@ -44,7 +46,7 @@ type Side = readonly (Place & { readonly why?: string })[] | { readonly none: st
 
 /**
  * Where a port is reached: a published port at the host's address and the host's port (a binding to one
- * address keeps that address); with `internal`, and on networks that publish nothing (macvlan, ipvlan), at the
+ * address keeps that address, and one to a single family gets the host's of that family); with `internal`, and on networks that publish nothing (macvlan, ipvlan), at the
  * container's own address and port; under host networking at the host's address and the container's port.
  * `networked` is the container whose network it uses, which is itself unless it runs with
  * `--network container:…`.
@@ -143,12 +145,17 @@ function hostEnds({ bindings }: ContainerPort, policy: AddressPolicy): Side {
     if ("none" in host) return host;
     const end = { ...host, port: binding.port, portFrom: at };
     const why = policy.address ? undefined : whyOtherFamily(binding.address, host.address);
+    const other = policy.otherHostAddress;
     // Docker publishes 0.0.0.0 and :: for one -p, and not always at the same port.
     const hasTwin = bindings.some(
       (other) => isUnspecified(other.address) && whyOtherFamily(other.address, host.address) === undefined,
     );
     if (why === undefined) ends.push(end);
-    else if (!hasTwin) {
+    else if (hasTwin) continue;
+    else if (other !== undefined && whyOtherFamily(binding.address, other) === undefined) {
+      const from = `${policy.hostAddressFrom}, its IPv${readIp(other)?.version} address`;
+      ends.push({ ...end, address: other, addressFrom: from });
+    } else {
       const way = `publish it for both, or give the address with ${policy.labelPrefix}IP`;
       ends.push({ ...end, why: `${at}, ${why}; ${way}` });
     }
@@ -170,7 +177,9 @@ function containerEnd(networked: Container, port: ContainerPort, policy: Address
   if (policy.address) return [{ ...end, address: policy.address.value, addressFrom: policy.address.from }];
   const network = networkOf(networked, policy.network);
   if ("none" in network) return network;
-  const address = network.ipv4 || network.ipv6;
+  // One address for each port, so that nothing counts twice: of the family by which this host is reached.
+  const host = typeof policy.hostAddress === "string" ? readIp(policy.hostAddress) : undefined;
+  const address = host?.version === 6 ? network.ipv6 || network.ipv4 : network.ipv4 || network.ipv6;
   if (address === "") return { none: `the container has no address on network ${shown(network.name)}` };
   const named = policy.network === undefined ? "" : `, ${policy.network.from}`;
   return [{ ...end, address, addressFrom: `network ${shown(network.name)} (${rule}${named})` }];

@@ -34,13 +34,33 @@ export function hostAddress(rule: string | undefined, context: HostContext): Add
       return found ?? { unknown: `--ip ${rule}: no interface has an address in ${value}` };
     }
     case "env":
-      return usable(env[value] ?? "", `--ip ${rule}: ${value}`);
+      return env[value]?.trim()
+        ? usable(env[value], `--ip ${rule}: ${value}`)
+        : { unknown: `--ip ${rule}: the environment has no ${value}, or it is empty` };
     default:
       throw new PortolanError(
         "USAGE",
         `--ip ${rule}: not understood; write an address, interface:eth0, cidr:10.0.0.0/8 or env:VAR`,
       );
   }
+}
+
+/**
+ * The host's address of the other family than `address`, by the same rule: of the same interface, or of a default
+ * route's. Undefined where there is none, or where the rule stands for one address only.
+ */
+export function otherHostAddress(
+  rule: string | undefined,
+  address: AddressPolicy["hostAddress"],
+  { network: read = readHostNetwork }: HostContext,
+): string | undefined {
+  const name = /^interface:(.*)$/s.exec(rule ?? "")?.[1];
+  if (typeof address !== "string" || (rule !== undefined && name === undefined)) return undefined;
+  const network = read();
+  const names = name === undefined ? network.defaultRoutes : [name];
+  return names
+    .flatMap((each) => addressesOf(network, each))
+    .find((other) => readIp(other)?.version !== readIp(address)?.version);
 }
 
 /** An address that somebody wrote, in its usual form. Who writes a loopback one wants it. */
@@ -74,7 +94,11 @@ function routedAddress(network: HostNetwork, { docker, engine }: HostContext): A
  * True when Docker's URL leads to another host. A proxy in front of this host's Docker may have any address,
  * but the daemon behind it has this host's name.
  */
-function isElsewhere(docker: string, engine: HostContext["engine"], network: HostNetwork): boolean {
+export function isElsewhere(
+  docker: string,
+  engine: Pick<Engine, "hostname">,
+  network: HostNetwork = readHostNetwork(),
+): boolean {
   const [, authority = ""] = /^(?:tcp|https?):\/\/([^/]+)/.exec(docker) ?? [];
   if (authority === "" || engine.hostname === network.hostname) return false;
   const host = authority.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
@@ -84,9 +108,14 @@ function isElsewhere(docker: string, engine: HostContext["engine"], network: Hos
   return ip.kind !== "loopback" && !own.some((address) => readIp(address)?.text === ip.text);
 }
 
-/** IPv4 first; never a link-local address, which other hosts cannot use. */
-function addressOf({ interfaces }: HostNetwork, name: string): string | undefined {
-  const found = (interfaces.get(name) ?? []).filter((address) => readIp(address)?.kind !== "link-local");
+/** Without link-local addresses, which other hosts cannot use. */
+function addressesOf({ interfaces }: HostNetwork, name: string): readonly string[] {
+  return (interfaces.get(name) ?? []).filter((address) => readIp(address)?.kind !== "link-local");
+}
+
+/** IPv4 first. */
+function addressOf(network: HostNetwork, name: string): string | undefined {
+  const found = addressesOf(network, name);
   return found.find((address) => readIp(address)?.version === 4) ?? found[0];
 }
 

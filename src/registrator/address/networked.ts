@@ -8,16 +8,38 @@ export function networkedBy(
   container: Container,
   containers: ReadonlyMap<string, Container>,
 ): Container | undefined {
+  const end = endOf(container, containers);
+  return typeof end === "object" ? end : undefined;
+}
+
+/**
+ * The container on the way of `--network container:…` that is not among these: its id, or what else the mode
+ * names it by. Undefined when all are there.
+ */
+export function missingOnTheWay(
+  container: Container,
+  containers: ReadonlyMap<string, Container>,
+): string | undefined {
+  const end = endOf(container, containers);
+  return typeof end === "string" ? end : undefined;
+}
+
+/** Where the way leads: to a container, to one that is missing, or round in a circle. */
+function endOf(
+  container: Container,
+  containers: ReadonlyMap<string, Container>,
+): Container | string | undefined {
   const seen = new Set<Container>();
-  let at: Container | undefined = container;
-  while (at !== undefined) {
-    const target: string | undefined = /^container:(.+)$/s.exec(at.networkMode)?.[1];
+  let at = container;
+  for (;;) {
+    const target = /^container:(.+)$/s.exec(at.networkMode)?.[1];
     if (target === undefined) return at;
     if (seen.has(at)) return undefined;
     seen.add(at);
-    at = find(target, containers);
+    const next = find(target, containers);
+    if (next === undefined) return target;
+    at = next;
   }
-  return undefined;
 }
 
 /** By id, then by name, then by the beginning of its id, as Docker itself takes one. */

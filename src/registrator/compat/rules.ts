@@ -6,6 +6,7 @@ import { whyNoName } from "../rules/limits.ts";
 import { createNotes, type Notes } from "../rules/notes.ts";
 import type { Circumstances, Outcome, Reasoned } from "../rules/outcome.ts";
 import { phraseContext, phrasedName } from "../rules/phrases.ts";
+import { notePortless } from "../rules/ports.ts";
 import { shown } from "../rules/shown.ts";
 import { compatPlace } from "./address.ts";
 import { attributesOf } from "./attributes.ts";
@@ -33,6 +34,7 @@ export function compatOutcome(container: Container, circumstances: Circumstances
     );
     return [];
   });
+  notePortless(container, container.ports, settings.labelPrefix, notes);
   return { registered: withoutDoubles(registered, notes), remarks: notes.remarks };
 }
 

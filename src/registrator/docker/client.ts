@@ -33,12 +33,19 @@ export interface DockerClient {
   ): Promise<Inspected | undefined>;
   /** Container and network events since the given Unix seconds, then live; one parsed event at a time. */
   events(since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
+  /**
+   * What Docker still knows of the same events from `since` to `until`, both Unix seconds and not after `now`:
+   * it keeps the last 256 events of all kinds.
+   */
+  past(since: number, until: number, signal: AbortSignal): Promise<readonly DockerEvent[]>;
 }
 
 /** A line of the list of containers, as Docker writes it. */
 export type Listed = Pick<ContainerInfo, "Id" | "Names" | "State" | "Status" | "Ports"> & {
   readonly NetworkSettings?: {
-    readonly Networks?: Readonly<Record<string, { readonly IPAddress?: string }>>;
+    readonly Networks?: Readonly<
+      Record<string, { readonly IPAddress?: string; readonly GlobalIPv6Address?: string }>
+    >;
   };
 };
 
@@ -135,6 +142,13 @@ export async function connectDocker(
       });
       return parseEvents(stream as unknown as AsyncIterable<Buffer>);
     },
+    past: (since, until, outer) =>
+      call(url, outer, async (options) => {
+        const stream = await docker.getEvents({ ...options, filters, since, until });
+        const events: DockerEvent[] = [];
+        for await (const event of parseEvents(stream as unknown as AsyncIterable<Buffer>)) events.push(event);
+        return events;
+      }),
   };
 }
 

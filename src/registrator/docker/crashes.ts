@@ -13,8 +13,8 @@ export interface End {
   readonly time: number;
   /** The same on the monotonic clock, in ms. */
   readonly at: number;
-  /** It ended by itself and with an exit code other than 0. */
-  readonly failed: boolean;
+  /** Its exit code, where it ended by itself and not with 0. */
+  readonly failure: number | undefined;
   /** ms that it had run, as far as known. */
   readonly ran: number;
 }
@@ -22,8 +22,12 @@ export interface End {
 /** Which containers fail again and again, by id. */
 export interface Crashes {
   ended(id: string, end: End): void;
+  /** It is over that the container ran, for this many ms, and nobody told of its end. */
+  ran(id: string, ms: number): void;
   /** ms that the container has to run before it counts as running: 0 outside a crash loop. */
   hold(id: string): number;
+  /** The exit code of its last failure, unless it is forgiven. */
+  lastFailure(id: string): number | undefined;
   /** The container is gone for good. */
   forget(id: string): void;
 }
@@ -38,19 +42,27 @@ export const crashReason =
  * minute, or when somebody ended it: whoever stops or restarts a container has taken care of it.
  */
 export function createCrashes(): Crashes {
-  const loops = new Map<string, { failures: { time: number; at: number }[]; hold: number }>();
+  const loops = new Map<
+    string,
+    { failures: { time: number; at: number }[]; hold: number; exitCode: number }
+  >();
   return {
-    ended(id, { time, at, failed, ran }) {
+    ended(id, { time, at, failure, ran }) {
       const before = loops.get(id);
-      if (before?.failures.some((failure) => failure.time === time)) return;
-      if (!failed) return void loops.delete(id);
-      const loop = before && ran < forgiven ? before : { failures: [], hold: 0 };
-      loop.failures = [...loop.failures, { time, at }].filter((failure) => at - failure.at < span);
+      if (before?.failures.some((earlier) => earlier.time === time)) return;
+      if (failure === undefined) return void loops.delete(id);
+      const loop = before && ran < forgiven ? before : { failures: [], hold: 0, exitCode: failure };
+      loop.exitCode = failure;
+      loop.failures = [...loop.failures, { time, at }].filter((earlier) => at - earlier.at < span);
       if (loop.hold > 0) loop.hold = Math.min(loop.hold * 2, longestHold);
       else if (loop.failures.length >= many) loop.hold = firstHold;
       loops.set(id, loop);
     },
+    ran(id, ms) {
+      if (ms >= forgiven) loops.delete(id);
+    },
     hold: (id) => loops.get(id)?.hold ?? 0,
+    lastFailure: (id) => loops.get(id)?.exitCode,
     forget: (id) => void loops.delete(id),
   };
 }

@@ -1,12 +1,13 @@
 import { constants } from "node:os";
-import { after, backoff, monotonic, pause } from "../../clock.ts";
+import { backoff, monotonic, pause } from "../../clock.ts";
 import { coded } from "../../errors.ts";
 import { createCell, type Source } from "../../source.ts";
-import { connectDocker, type DockerEvent, type Inspected, UnreadError } from "./client.ts";
+import { createAlarms } from "./alarms.ts";
+import { connectDocker, type DockerEvent, type Inspected } from "./client.ts";
 import type { Container } from "./container.ts";
 import { createCrashes } from "./crashes.ts";
-import { createKeyed } from "./keyed.ts";
 import { agrees, inOrder, isUp, listedExitCode } from "./list.ts";
+import { createReads } from "./reads.ts";
 import { isStopSignal } from "./stop-signal.ts";
 
 /** What runs on one Docker: its running containers by id, oldest first. */
@@ -56,10 +57,6 @@ export interface DockerSource extends Source<Engine> {
   recall(records: Iterable<{ readonly id: string; readonly draining: boolean }>): void;
 }
 
-/** Inspects in flight at once. */
-const parallel = 16;
-/** Seconds: what happened longer before the first connect shows in the first list. */
-const readBack = 60;
 /** ms, the longest wait between two tries to connect: a Docker that is back is noticed within two seconds. */
 const retryCap = 1500;
 /** Containers that are remembered as gone: any other is looked at again if somebody holds a record of it. */
@@ -83,13 +80,15 @@ export function observeDocker(options: DockerOptions): DockerSource {
   const crashing = new Map<string, Container>();
   /** Containers that `recall` has named and that have not been looked at yet. */
   const asked = new Set<string>();
+  /** What `recall` was told while there was no connection. */
+  const owed = new Map<string, boolean>();
   /** Since when all events are known: Unix seconds on the daemon's clock, and the monotonic clock. */
   let history: { readonly time: number; readonly at: number } | undefined;
   let engineId: string | undefined;
   let lastEvent: number | undefined;
   let relist = () => {};
   let recall: DockerSource["recall"] = (records) => {
-    for (const { id } of records) asked.add(id);
+    for (const { id, draining } of records) owed.set(id, draining || owed.get(id) === true);
   };
   const later = recall;
 
@@ -101,7 +100,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
     if (oldest) ended.delete(oldest[0]);
   };
   const forgetAll = () => {
-    for (const memory of [signalled, ended, runs, crashing, asked]) memory.clear();
+    for (const memory of [signalled, ended, runs, crashing, asked, owed]) memory.clear();
     history = undefined;
     lastEvent = undefined;
   };
@@ -113,17 +112,21 @@ export function observeDocker(options: DockerOptions): DockerSource {
     const { engine: id, hostname, apiVersion } = client;
     if (engineId !== id) forgetAll();
     engineId = id;
-    // At first everything that Docker still knows, which is the last 256 events of all kinds.
-    const events = await client.events(lastEvent ?? 1, signal);
+    // What is past is read as a whole and first, so that nothing is published which it contradicts. It is not
+    // asked for where the daemon's clock was set back, or is not known.
+    const since = lastEvent ?? 1;
+    const hasPast = since < client.now;
+    const events = await client.events(hasPast ? client.now : since, signal);
+    const past = hasPast ? await client.past(since, client.now, signal) : [];
     // What is told of an abort below would come too late for one that came meanwhile.
     signal.throwIfAborted();
     const before = cell.current();
     const known = new Map(before.known && before.value.id === id ? before.value.containers : []);
-    const unread = new Map<string, string>();
-    const timers = new Map<string, () => void>();
-    /** Containers that ended after their latest read began. */
-    const endedSince = new Set<string>();
+    /** Reads that are due when a drain or a crash loop may be over. */
+    const due = createAlarms((id) => void reads.one(id));
     let listed = false;
+    /** True from the first list on. */
+    let reading = false;
 
     const publish = () => {
       if (!listed || signal.aborted) return;
@@ -142,23 +145,14 @@ export function observeDocker(options: DockerOptions): DockerSource {
         previous && (Object.keys(next) as (keyof Engine)[]).every((key) => previous[key] === next[key]);
       cell.set(same ? previous : next);
     };
-    /** Reads the container again after `ms`, unless another time is set meanwhile. */
-    const readIn = (id: string, ms: number) => {
-      timers.get(id)?.();
-      timers.delete(id);
-      if (ms < Number.POSITIVE_INFINITY)
-        timers.set(
-          id,
-          after(ms, () => void guard(touch(id))),
-        );
-    };
     /** The container with `stopping` as the signals that it got say. Read again when that is over. */
     const mark = (container: Container): Container => {
       const stops = [...(signalled.get(container.id) ?? [])].flatMap(([number, at]) =>
         isStopSignal(number, container.stopSignal) ? at : [],
       );
       const left = Math.max(...stops) + options.stoppingFor(container) - monotonic();
-      readIn(container.id, left > 0 ? left : Number.POSITIVE_INFINITY);
+      if (left > 0) due.set(container.id, left);
+      else due.cancel(container.id);
       return { ...container, stopping: left > 0 };
     };
     const remember = (container: Container) => {
@@ -170,12 +164,16 @@ export function observeDocker(options: DockerOptions): DockerSource {
       const { id, started } = container;
       const run = runs.get(id);
       const at = run && (run.started ?? started) === started ? run.at : monotonic();
+      if (at !== run?.at) hasRun(id, at);
       runs.set(id, { started, at });
       const left = at + crashes.hold(id) - monotonic();
-      if (left > 0) {
+      const failure = crashes.lastFailure(id);
+      if (left > 0 && failure !== undefined) {
         known.delete(id);
         crashing.set(id, container);
-        readIn(id, left);
+        due.set(id, left);
+        // Of an end before the first look nothing else is remembered.
+        if (!ended.has(id)) setEnded(id, options.keeps(container, failure), failure);
       } else {
         ended.delete(id);
         crashing.delete(id);
@@ -183,38 +181,38 @@ export function observeDocker(options: DockerOptions): DockerSource {
       }
     };
     const onEnded = (id: string, inspected: Inspected | undefined) => {
+      hasRun(id, monotonic());
       known.delete(id);
       signalled.delete(id);
-      runs.delete(id);
-      readIn(id, Number.POSITIVE_INFINITY);
-      if (!inspected) {
-        crashes.forget(id);
-        crashing.delete(id);
-      }
+      due.cancel(id);
+      if (!inspected) crashes.forget(id);
+      if (inspected && crashes.hold(id) > 0) crashing.set(id, inspected.container);
+      else crashing.delete(id);
       const exitCode = inspected?.exitCode;
       const kept = inspected && exitCode !== undefined && options.keeps(inspected.container, exitCode);
       setEnded(id, kept ?? false, exitCode);
     };
-    const read = async (id: string) => {
-      endedSince.delete(id);
-      try {
-        const inspected = await client.inspect(id, options.readable, signal);
-        // What Docker tells may be older than the end; the read that the end asked for comes next.
-        if (endedSince.has(id)) return;
-        unread.delete(id);
+    /** The container's process is over, or another one has taken its place, at this time on the monotonic clock. */
+    const hasRun = (id: string, at: number) => {
+      const run = runs.get(id);
+      if (run) crashes.ran(id, at - run.at);
+      runs.delete(id);
+    };
+    const reads = createReads({
+      inspect: (id) => client.inspect(id, options.readable, signal),
+      found(id, inspected) {
         if (inspected?.running) onRunning(inspected.container);
         else onEnded(id, inspected);
-      } catch (error) {
-        // Docker may hang or fail over one container for as long as it runs: the others must not wait for it.
-        if (signal.aborted || !(error instanceof UnreadError)) throw error;
-        // Its end was told of, and needs no description.
-        if (!ended.has(id)) unread.set(id, error.message);
-      }
-      asked.delete(id);
-      publish();
-    };
-    const reads = createKeyed(parallel, read);
-    const touch = reads.run;
+      },
+      isEnough: (id) => ended.has(id),
+      done(id) {
+        asked.delete(id);
+        publish();
+      },
+      broken: (error) => ending.abort(error),
+      signal,
+    });
+    const { unread } = reads;
     const list = async () => {
       const endedBefore = new Map(ended);
       const kept = [...ended].filter(([, { kept }]) => kept);
@@ -225,7 +223,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
         return entry !== undefined && isUp(entry);
       };
       for (const { Id: id } of running) if (endedBefore.has(id)) hasStarted(id);
-      const due = running.filter((entry) => {
+      const unsure = running.filter((entry) => {
         const container = known.get(entry.Id);
         return !listed || !container || unread.has(entry.Id) || !agrees(container, entry);
       });
@@ -237,9 +235,13 @@ export function observeDocker(options: DockerOptions): DockerSource {
         const entry = entries.get(id);
         return isRunning(id) || (entry && listedExitCode(entry) === exitCode) ? [] : id;
       });
-      await Promise.all([...due.map((entry) => entry.Id), ...missing, ...changed].map(touch));
+      await reads.all([...new Set([...unsure.map((entry) => entry.Id), ...missing, ...changed])]);
       listed = true;
-      publish();
+      history ??= { time: client.now, at: monotonic() };
+      recall = recallNow;
+      const records = [...owed].map(([id, draining]) => ({ id, draining }));
+      owed.clear();
+      recallNow(records);
     };
     /** What is remembered of its end holds no more, unless it is in a crash loop and has to prove itself. */
     const hasStarted = (id: string) => {
@@ -268,17 +270,16 @@ export function observeDocker(options: DockerOptions): DockerSource {
       const exitCode = /^\d+$/.test(attributes.exitCode ?? "") ? Number(attributes.exitCode) : undefined;
       const at = monotonic() - age;
       const ran = at - (runs.get(id)?.at ?? at);
-      crashes.ended(id, { time, at, failed: exitCode !== undefined && exitCode !== 0 && !stopped, ran });
+      crashes.ended(id, { time, at, failure: exitCode === 0 || stopped ? undefined : exitCode, ran });
       // What is read back may be of an earlier life.
       if (container && time * 1000 < Date.parse(container.started)) return;
       if (crashes.hold(id) === 0) crashing.delete(id);
       else if (last) crashing.set(id, last);
       signalled.delete(id);
       runs.delete(id);
-      endedSince.add(id);
       known.delete(id);
-      unread.delete(id);
-      readIn(id, Number.POSITIVE_INFINITY);
+      reads.ended(id);
+      due.cancel(id);
       // Docker describes it only when it is torn down, and one that was unread maybe never: its event carries
       // the labels as attributes.
       if (exitCode !== undefined && (last || wasUnread)) {
@@ -299,30 +300,30 @@ export function observeDocker(options: DockerOptions): DockerSource {
       const isOfInterest = known.has(touched) || unread.has(touched) || reads.busy(touched);
       if (ofNetwork && (ended.has(touched) || !isOfInterest)) return;
       if (action === "start") {
+        const at = monotonic() - age;
         signalled.delete(touched);
-        runs.set(touched, { started: undefined, at: monotonic() - age });
+        hasRun(touched, at);
+        runs.set(touched, { started: undefined, at });
         hasStarted(touched);
       }
       if (action === "kill") return onKill(touched, event, age);
       if (action === "die") onDie(touched, event, age);
       if (action === "destroy") {
         // There will never be more to read.
-        endedSince.add(touched);
-        unread.delete(touched);
+        reads.ended(touched);
         onEnded(touched, undefined);
         return publish();
       }
-      if (age < readBack * 1000) void guard(touch(touched));
+      // What is past shows in the list that follows.
+      if (reading) void reads.one(touched);
     };
-    /** Ends the session when one of its parts fails, so that the next one starts from a full list. */
-    const guard = (work: Promise<void>) => work.catch((error: unknown) => ending.abort(error));
 
     const recallNow: DockerSource["recall"] = (records) => {
       for (const { id, draining } of records) {
         const container = known.get(id);
         if (!container && !crashing.has(id) && !unread.has(id) && !ended.has(id)) {
           asked.add(id);
-          void guard(touch(id));
+          void reads.one(id);
         }
         if (!container || !draining || !history || signalled.has(id)) continue;
         if (Date.parse(container.started) / 1000 >= history.time) continue;
@@ -331,7 +332,9 @@ export function observeDocker(options: DockerOptions): DockerSource {
       }
       publish();
     };
-    const reading = (async () => {
+    for (const event of past) onEvent(event);
+    reading = true;
+    const following = (async () => {
       for await (const event of events) onEvent(event);
       throw new Error("the event stream ended");
     })();
@@ -340,8 +343,6 @@ export function observeDocker(options: DockerOptions): DockerSource {
         const wanted = new AbortController();
         relist = () => wanted.abort();
         await list();
-        history ??= { time: client.now, at: monotonic() };
-        recall = recallNow;
         if (!signal.aborted) await pause(options.resync * (0.9 + Math.random() * 0.2), wanted.signal);
       }
     })();
@@ -349,13 +350,14 @@ export function observeDocker(options: DockerOptions): DockerSource {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
     try {
-      await Promise.race([reading, relisting, over]);
+      await Promise.race([following, relisting, over]);
     } finally {
       recall = later;
       ending.abort();
       relist();
-      for (const cancel of timers.values()) cancel();
-      await Promise.allSettled([reading, relisting, over]);
+      due.clear();
+      reads.close();
+      await Promise.allSettled([following, relisting, over]);
     }
   };
 

@@ -14,7 +14,12 @@ export function agrees(container: Container, entry: Listed): boolean {
     samePorts(container, entry) &&
     networks.length === container.networks.length &&
     container.networks.every((network) =>
-      networks.some(([name, end]) => name === network.name && (end.IPAddress ?? "") === network.ipv4),
+      networks.some(
+        ([name, end]) =>
+          name === network.name &&
+          (end.IPAddress ?? "") === network.ipv4 &&
+          (end.GlobalIPv6Address ?? "") === network.ipv6,
+      ),
     )
   );
 }

@@ -17,7 +17,7 @@ export interface Followed {
   /** Of everything that makes it another server, or another life of it: a new one begins as unknown. */
   readonly life: string;
   /** Finds out the role until `ended`. */
-  begin(place: Place, ended: AbortSignal): void;
+  begin(place: Place, ended: AbortSignal): void | Promise<void>;
 }
 
 /** Where the role of an instance is kept while it is followed. */
@@ -42,6 +42,7 @@ interface Watched {
   standing: Standing;
   /** It has told its role at least once. */
   answered: boolean;
+  done: void | Promise<void>;
 }
 
 /** The roles of the instances of this host. */
@@ -52,7 +53,8 @@ export interface RoleWatch {
   recall(id: string, finding: Finding): void;
   /** Undefined for what is not followed. */
   standing(id: string): Standing | undefined;
-  close(): void;
+  /** Ends the following of all, and waits for what they give up. */
+  close(): Promise<void>;
 }
 
 /** Follows each on its own, so that one that hangs delays nobody. `changed` is told of each new standing. */
@@ -61,9 +63,15 @@ export function watchRoles(changed: () => void): RoleWatch {
 
   const begin = (followed: Followed) => {
     const { id, life } = followed;
-    const one: Watched = { life, standing: unprobed, answered: false, ended: new AbortController() };
+    const one: Watched = {
+      life,
+      standing: unprobed,
+      answered: false,
+      ended: new AbortController(),
+      done: undefined,
+    };
     watched.set(id, one);
-    followed.begin(
+    one.done = followed.begin(
       {
         standing: () => one.standing,
         put(next) {
@@ -95,8 +103,10 @@ export function watchRoles(changed: () => void): RoleWatch {
       changed();
     },
     standing: (id) => watched.get(id)?.standing,
-    close() {
+    async close() {
+      const all = [...watched.values()].map(({ done }) => done);
       for (const id of [...watched.keys()]) end(id);
+      await Promise.all(all);
     },
   };
 }
@@ -120,12 +130,17 @@ export function probing(connect: () => Probe, pace: Pace): Followed["begin"] {
   };
 }
 
+/** A standing that is found at once and stays. */
+export function fixed(standing: Partial<Standing>): Followed["begin"] {
+  return (place) => place.put({ ...unprobed, ...standing });
+}
+
 /** Contends for a lock until `ended`. */
 export function electing(open: () => Ballot, contender: string, keeps: () => boolean): Followed["begin"] {
   return (place, ended) => {
     const before = () => place.standing().finding;
     const tell = ({ finding, problem }: Verdict) => place.put({ ...unprobed, finding, problem });
-    void contend(open(), { contender, before, tell, keeps }, ended);
+    return contend(open(), { contender, before, tell, keeps }, ended);
   };
 }
 

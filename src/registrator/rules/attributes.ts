@@ -1,6 +1,7 @@
 import type { Role, State } from "../../instance.ts";
 import { compare } from "../../instance.ts";
 import type { Container, ContainerPort } from "../docker/container.ts";
+import { type RoleSource, readRole, roleWords } from "../roles/role-source.ts";
 import { readDuration } from "./durations.ts";
 import { type Given, type Labels, splitList } from "./labels.ts";
 import { limits, whyNoCheck, whyNoKey, whyNoTag, whyNoValue } from "./limits.ts";
@@ -36,13 +37,18 @@ export function weightOf(labels: Labels, port: ContainerPort, notes: Notes): Sai
   return { value: 1, from: `the default, for ${given.from} is not a weight` };
 }
 
-/** Undefined where none is said. */
-export function roleOf(labels: Labels, port: ContainerPort, notes: Notes): Said<Role> | undefined {
+/** The role, or how it is found. Undefined where nothing is said. */
+export function roleOf(
+  labels: Labels,
+  port: ContainerPort,
+  notes: Notes,
+): Said<Role | RoleSource> | undefined {
   const given = labels.get("role");
   const text = given?.value.trim() ?? "";
   if (!given || text === "") return undefined;
-  if (text === "master" || text === "slave") return { value: text, from: given.from };
-  notes.refused(given, "not a role; use master or slave (no role is used)", port);
+  const value = readRole(text);
+  if (value !== undefined) return { value, from: given.from };
+  notes.refused(given, `not a role; use ${roleWords} (no role is used)`, port);
   return undefined;
 }
 
@@ -98,12 +104,16 @@ export function checksOf(labels: Labels, port: ContainerPort, notes: Notes): Rea
 
 /** Looks at what other parts of the registrator read, so that a mistake in it is told. */
 export function checkLifecycle(labels: Labels, port: ContainerPort, notes: Notes): void {
-  const drain = labels.get("drain");
+  for (const key of ["drain", "deregister"]) {
+    const given = labels.specific(key);
+    if (given) notes.refused(given, "it counts for whole containers only; write it without the port", port);
+  }
+  const drain = labels.general("drain");
   if (drain && drain.value.trim() !== "" && readDuration(drain.value) === undefined) {
     notes.refused(drain, "not a duration; write e.g. 30s or 2m, at most 24h (the default is used)", port);
   }
-  const deregister = labels.get("deregister");
-  if (deregister && !/^(always|on-success|never|)$/.test(deregister.value)) {
+  const deregister = labels.general("deregister");
+  if (deregister && !/^(always|on-success|never|)$/.test(deregister.value.trim())) {
     notes.refused(deregister, "write always, on-success or never (--deregister is used)", port);
   }
 }

@@ -9,9 +9,9 @@ export interface Given {
   readonly from: string;
 }
 
-/** A value with what it was given for: the whole container, a port number, or a port with its protocol. */
+/** A value with what it was given for: the whole container, a range of ports, a port, or a port with its protocol. */
 export interface Label extends Given {
-  readonly of: "container" | "port" | "protocol";
+  readonly of: "container" | "range" | "port" | "protocol";
 }
 
 /** What a container says about one of its ports. */
@@ -20,6 +20,8 @@ export interface Labels {
   get(key: string): Label | undefined;
   /** Only a value that was given for this very port. */
   specific(key: string): Label | undefined;
+  /** Only a value that was given for the whole container. */
+  general(key: string): Label | undefined;
   /** Every value that was given for a key, the most specific first. */
   all(key: string): readonly Label[];
   /** All keys that are given, in order. */
@@ -36,14 +38,20 @@ export interface Double {
 
 /**
  * Reads the labels and variables that begin with `prefix`. `<prefix><port>_<PROTOCOL>_KEY` beats
- * `<prefix><port>_KEY`, which beats `<prefix>KEY`; a label beats a variable of the same kind. Of two spellings
+ * `<prefix><port>_KEY`, which beats `<prefix>KEY`; between the last two is `<prefix><port>-<port>_IGNORE`. A label beats a variable of the same kind. Of two spellings
  * of one key the usual one counts, else the first in order.
  */
-export function readLabels(container: Container, port: ContainerPort | undefined, prefix: string): Labels {
-  const levels = { container: new Map(), port: new Map(), protocol: new Map() } as Record<
-    Label["of"],
-    Map<string, Label>
-  >;
+export function readLabels(
+  container: Pick<Container, "labels" | "env">,
+  port: ContainerPort | undefined,
+  prefix: string,
+): Labels {
+  const levels: Readonly<Record<Label["of"], Map<string, Label>>> = {
+    protocol: new Map(),
+    port: new Map(),
+    range: new Map(),
+    container: new Map(),
+  };
   const doubles: Double[] = [];
   const sources = [
     ["label", container.labels],
@@ -62,13 +70,11 @@ export function readLabels(container: Container, port: ContainerPort | undefined
       if (!levels[of].has(key)) levels[of].set(key, given);
     }
   }
-  const all = (key: string) =>
-    [levels.protocol.get(key), levels.port.get(key), levels.container.get(key)].filter(
-      (given) => given !== undefined,
-    );
+  const all = (key: string) => Object.values(levels).flatMap((level) => level.get(key) ?? []);
   return {
     get: (key) => all(key)[0],
     specific: (key) => all(key).find(({ of }) => of !== "container"),
+    general: (key) => levels.container.get(key),
     all,
     keys: () => [...new Set(Object.values(levels).flatMap((level) => [...level.keys()]))].sort(compare),
     doubles,
@@ -108,6 +114,13 @@ function entriesFor(
   for (const [name, value] of Object.entries(entries)) {
     if (!name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length);
+    const [, first, last] = /^(\d+)-(\d+)_ignore$/i.exec(rest) ?? [];
+    if (first !== undefined) {
+      const isMeant = port !== undefined && port.port >= Number(first) && port.port <= Number(last);
+      const usual = rest === rest.toUpperCase();
+      if (isMeant) found.push({ name, key: "ignore", of: "range", value, usual });
+      continue;
+    }
     const [, number, protocol, key] = /^(?:(\d+)_(?:(TCP|UDP|SCTP)_)?)?(.+)$/is.exec(rest) ?? [];
     if (key === undefined) continue;
     if (number !== undefined && Number(number) !== port?.port) continue;
@@ -132,7 +145,7 @@ export function isTrue(given: Given | undefined): boolean {
   return given !== undefined && !/^(false|0|no|)$/i.test(given.value.trim());
 }
 
-/** A given value as a message names it: `label SERVICE_WEIGHT=heavy`. */
+/** A given value as a message names it: `label SERVICE_WEIGHT=heavy`; of a check just its name, for it may hold a secret. */
 export function told({ from, value }: Given): string {
-  return `${from}=${shown(value)}`;
+  return /check_/i.test(from) ? from : `${from}=${shown(value)}`;
 }

@@ -17,7 +17,12 @@ export function givenNames(labels: Labels, port: ContainerPort, notes: Notes): N
   for (const label of labels.all("name")) {
     const names = splitList(label.value).filter((name) => {
       const why = whyNoName(name);
-      if (why !== undefined) notes.refused(label, `${why}, so it is no service name; give another one`, port);
+      if (why !== undefined)
+        notes.refused(
+          label,
+          `${why}, so it is no service name; give another one (the default is used, if no other is given)`,
+          port,
+        );
       return why === undefined;
     });
     if (names.length > 0) return { names: unique(names), from: label.from, shared: label.of === "container" };

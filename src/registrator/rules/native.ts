@@ -17,17 +17,19 @@ import { defaultNames, givenNames, type Id, idOf, type Names, own, withPort } fr
 import { createNotes, type Notes, portText } from "./notes.ts";
 import type { Circumstances, Origins, Outcome, Reasoned } from "./outcome.ts";
 import { phraseContext, phrasedName, phrasedTags } from "./phrases.ts";
-import { portsOf } from "./ports.ts";
+import { notePortless, portsOf } from "./ports.ts";
 import { shown } from "./shown.ts";
 
 /** Portolan's own rules, which the user's documentation lists: one container's instances. */
 export function nativeOutcome(container: Container, circumstances: Circumstances): Outcome {
   const notes = createNotes(container);
-  const candidates = candidatesOf({ ...circumstances, container, notes });
+  const all = portsOf({ ...circumstances, container, notes });
+  const candidates = candidatesOf(all, { ...circumstances, container, notes });
   const ports = candidates.map(({ port }) => port);
   const registered = candidates.flatMap((candidate) =>
     reasonedOf(candidate, { ...circumstances, container, notes, ports }),
   );
+  notePortless(container, all, circumstances.settings.labelPrefix, notes);
   return { registered: withoutDoubles(registered, notes), remarks: notes.remarks };
 }
 
@@ -44,12 +46,11 @@ interface Candidate {
   readonly places: readonly Place[];
 }
 
-function candidatesOf(context: Context): Candidate[] {
+function candidatesOf(ports: readonly ContainerPort[], context: Context): Candidate[] {
   const { container, notes, settings } = context;
-  const ports = portsOf(context);
   if (ports.length === 0) {
     notes.skipped(
-      `it has no port: expose one, or list them in ${settings.labelPrefix}PORTS under host networking`,
+      `it has no port: publish one with -p, or list them in ${settings.labelPrefix}PORTS under host networking`,
     );
   }
   return ports.flatMap((port): Candidate[] => {
@@ -112,12 +113,15 @@ function portLabel(labels: Labels, port: ContainerPort, notes: Notes): AddressPo
   if (!label || text === "") return undefined;
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= 65535) return { number, from: label.from };
-  notes.mistake(`${told(label)}: not a port; use a number from 1 to 65535`, port);
+  notes.mistake(
+    `${told(label)}: not a port; use a number from 1 to 65535 (the port is not registered)`,
+    port,
+  );
   return "unusable";
 }
 
 function policyFor(labels: Labels, port: AddressPolicy["port"], context: Context): AddressPolicy {
-  const { settings, hostAddress } = context;
+  const { settings, hostAddress, otherHostAddress } = context;
   const internal = labels.get("internal");
   const network = labels.get("network");
   const named =
@@ -127,6 +131,7 @@ function policyFor(labels: Labels, port: AddressPolicy["port"], context: Context
   return {
     hostAddress,
     hostAddressFrom: settings.ip === undefined ? "the address of the default route" : `--ip ${settings.ip}`,
+    otherHostAddress,
     internal: wish ?? (settings.internal && !internal ? "--internal" : undefined),
     network: named ?? option,
     address: addressLabel(labels, context),
@@ -161,6 +166,8 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
   const weight = weightOf(labels, port, notes);
   const state = stateOf(container);
   const role = roleOf(labels, port, notes);
+  const fixed = typeof role?.value === "string" ? role.value : undefined;
+  const source = typeof role?.value === "object" ? role.value : undefined;
   const given = labelTags(labels, port, notes);
   const meta = metaOf(labels, port, notes);
   const checks = checksOf(labels, port, notes);
@@ -180,14 +187,14 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
   }
   return [...services].flatMap(([service, serviceFrom], nameAt) => {
     const added = phrasedTags(settings.tags, { ...phrase, service }, port, notes);
-    const tags = allTags([given, added, { value: role ? [role.value] : [], from: "the role" }]);
+    const tags = allTags([given, added, { value: fixed === undefined ? [] : [fixed], from: "the role" }]);
     return places.flatMap((place, placeAt): Reasoned[] => {
       const whole = wholeId(id, { service, nameAt, places, placeAt });
       const why = whyNoName(service) ?? whyNoName(whole.id);
       if (why !== undefined) {
         const what = whyNoName(service) === undefined ? `id ${shown(whole.id)}` : `name ${shown(service)}`;
         notes.mistake(
-          `the ${what} ${why}; give another one with ${settings.labelPrefix}NAME or ${settings.labelPrefix}ID`,
+          `the ${what} ${why}; give another one with ${settings.labelPrefix}NAME or ${settings.labelPrefix}ID (it is not registered)`,
           port,
         );
         return [];
@@ -202,7 +209,7 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
         meta: valuesOf(meta),
         weight: weight.value,
         state: state.value,
-        ...(role !== undefined && { role: role.value }),
+        ...(fixed !== undefined && { role: fixed }),
         node,
         container: { id: container.id, name: container.name, image: container.image },
         owner,
@@ -212,6 +219,7 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
         {
           instance,
           port: portText(port),
+          ...(source && { roleSource: source }),
           origins: {
             service: serviceFrom,
             id: whole.from,

@@ -1,6 +1,7 @@
 import type { Instance } from "../../instance.ts";
 import type { AddressPolicy } from "../address/address.ts";
 import type { Container } from "../docker/container.ts";
+import type { RoleSource } from "../roles/role-source.ts";
 import type { RegistratorSettings } from "../settings.ts";
 
 /** A port that is not registered, or a value that was not used, and why. */
@@ -23,6 +24,8 @@ export type Origins = Readonly<Record<string, string>>;
 export interface Reasoned {
   readonly instance: Instance;
   readonly origins: Origins;
+  /** How its role is found; absent where the role is given, or none is. */
+  readonly roleSource?: RoleSource;
   /** The container's port, as remarks name it; absent where the rules do not tell. */
   readonly port?: string;
 }
@@ -37,6 +40,8 @@ export interface Outcome {
 export interface Circumstances {
   readonly settings: RegistratorSettings;
   readonly hostAddress: AddressPolicy["hostAddress"];
+  /** The host's address of the other family, if it has one. */
+  readonly otherHostAddress?: string | undefined;
   /** The name of this host in ids and records. */
   readonly node: string;
   /** The `owner` of the records. */

@@ -1,7 +1,7 @@
 import type { Protocol } from "../../instance.ts";
 import type { Container, ContainerPort } from "../docker/container.ts";
-import { readLabels, splitList, told } from "./labels.ts";
-import type { Notes } from "./notes.ts";
+import { labelledPorts, readLabels, splitList, told } from "./labels.ts";
+import { type Notes, portText } from "./notes.ts";
 import type { Circumstances } from "./outcome.ts";
 import { shown } from "./shown.ts";
 
@@ -26,6 +26,21 @@ export function portsOf(context: PortsContext): readonly ContainerPort[] {
   );
 }
 
+/** Notes labels and variables for ports that the container does not have. */
+export function notePortless(
+  container: Container,
+  ports: readonly ContainerPort[],
+  prefix: string,
+  notes: Notes,
+): void {
+  const numbers = new Set(ports.map(({ port }) => port));
+  const has = ports.map(portText).join(", ") || "none";
+  for (const { from, number } of labelledPorts(container, prefix)) {
+    if (numbers.has(number)) continue;
+    notes.mistake(`${from} has no effect: the container has no port ${number}; it has: ${has}`);
+  }
+}
+
 /** What PORTS lists; undefined where it does not count or nothing in it can be used. */
 function listedPorts({ container, settings, notes }: PortsContext): readonly ContainerPort[] | undefined {
   const listed = readLabels(container, undefined, settings.labelPrefix).get("ports");
@@ -35,7 +50,9 @@ function listedPorts({ container, settings, notes }: PortsContext): readonly Con
     const [, number = "", protocol = "tcp"] = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(item) ?? [];
     const port = Number(number);
     if (number === "" || port < 1 || port > 65535) {
-      notes.mistake(`${told(listed)}: "${shown(item)}" is not a port; write e.g. 8080,9000/udp`);
+      notes.mistake(
+        `${told(listed)}: "${shown(item)}" is not a port; write e.g. 8080,9000/udp (it is left out)`,
+      );
       continue;
     }
     ports.set(`${port}/${protocol}`, { port, protocol: protocol as Protocol, bindings: [] });

@@ -4,19 +4,20 @@ import type { Position } from "./position.ts";
 /** nginx takes words of up to 4,096 bytes; no honest name, address or path comes near. */
 const longest = 1024;
 
-const ascii = /^[A-Za-z0-9._:/@+,=[\]-]*$/;
-const letters = /^[\p{L}\p{N}\p{M}._:/@+,=[\]-]*$/u;
+const notAscii = /[^A-Za-z0-9._:/@+,=[\]-]/u;
+const noLetter = /[^\p{L}\p{N}\p{M}._:/@+,=[\]-]/u;
 // Line and paragraph separators count as control characters: some readers break lines there.
-const printable = /^[^\p{Cc}\u2028\u2029]*$/u;
+const control = /[\p{Cc}\u2028\u2029]/u;
 
-const admitted: Readonly<Record<Format, RegExp>> = {
-  haproxy: ascii,
-  nginx: ascii,
-  json: letters,
-  yaml: letters,
-  toml: letters,
-  env: letters,
-  text: printable,
+/** A character that each format does not take. */
+const foreign: Readonly<Record<Format, RegExp>> = {
+  haproxy: notAscii,
+  nginx: notAscii,
+  json: noLetter,
+  yaml: noLetter,
+  toml: noLetter,
+  env: noLetter,
+  text: control,
 };
 
 /**
@@ -24,10 +25,8 @@ const admitted: Readonly<Record<Format, RegExp>> = {
  * of quotes some formats give a meaning to characters that are harmless inside.
  */
 export function whyRefused(value: string, format: Format, position: Position = "quoted"): string | undefined {
-  if (!admitted[format].test(value)) {
-    const culprit = [...value].find((char) => !admitted[format].test(char));
-    return `holds ${describe(culprit ?? "")}`;
-  }
+  const culprit = foreign[format].exec(value)?.[0];
+  if (culprit !== undefined) return `holds ${describe(culprit)}`;
   return tooLong(value, format) ?? whyMisread(value, format, position);
 }
 

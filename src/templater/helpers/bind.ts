@@ -1,6 +1,6 @@
 import { PortolanError } from "../../errors.ts";
 import { type Block, type Body, blocks } from "../../handlebars/blocks.ts";
-import { bounded, weight } from "../../handlebars/budget.ts";
+import { charge, weight } from "../../handlebars/budget.ts";
 import { placeOf } from "../../handlebars/check.ts";
 import { kindOf, quotedTextOf } from "../../handlebars/helper.ts";
 import { didYouMean } from "../../handlebars/nearest.ts";
@@ -81,10 +81,7 @@ function bindHelper(name: string, helper: Helper): Bound {
     const { budget } = run.call;
     run.at = { source: `${name} …`, loc, data };
     try {
-      for (const arg of args) {
-        bounded(arg);
-        budget.spend((1 + weight(arg)) * (helper.cost ?? 1));
-      }
+      charge(args, helper, budget);
       const result = helper.call(args, hash, run.call);
       budget.spend(weight(result));
       return result;
@@ -146,7 +143,7 @@ function bindOutput(output: (value: unknown, mustache: Mustache) => string): Bou
     };
     const text = output(value ?? withoutArguments(mustache), mustache);
     try {
-      data.run.call.budget.spend(1 + weight(text));
+      data.run.call.budget.spend(1 + Math.max(weight(value), weight(text)));
     } catch (error) {
       throw placed(error, mustache.source, loc);
     }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Budget } from "../../handlebars/budget.ts";
 import { text, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance, type State, states } from "../../instance.ts";
 import type { Helper } from "./helper.ts";
@@ -8,7 +9,8 @@ type Named = Readonly<Record<string, unknown>>;
 const filters = ["tag", "role", "state", "node"];
 
 /** The instances that the named arguments ask for: ready ones, unless `state` says otherwise. */
-function chosen(instances: readonly Instance[], named: Named): readonly Instance[] {
+function chosen(instances: readonly Instance[], named: Named, budget: Budget): readonly Instance[] {
+  budget.spend(instances.length);
   const wanted = (name: string) => (name in named ? text(unquoted(named[name])) : undefined);
   const [tag, role, node] = [wanted("tag"), wanted("role"), wanted("node")];
   const state = wanted("state") ?? "ready";
@@ -24,24 +26,31 @@ function chosen(instances: readonly Instance[], named: Named): readonly Instance
   );
 }
 
+/** The tags of all instances, each once, in order. */
+function tagsOf(instances: readonly Instance[], budget: Budget): readonly string[] {
+  const tags = instances.flatMap((instance) => instance.tags);
+  budget.spend(1 + (tags.length >> 3));
+  return [...new Set(tags)].sort(compare);
+}
+
 /** What reads the world. Reading a service also subscribes to it. */
 export const data: Readonly<Record<string, Helper>> = {
   service: {
     arity: [1, 1],
     named: filters,
-    call: ([name], named, { view }) => chosen(view.service(serviceName(name)), named),
+    call: ([name], named, { view, budget }) => chosen(view.service(serviceName(name)), named, budget),
   },
   services: {
     arity: [0, 0],
     named: filters,
     // A service stays in the list while none of its instances is ready: templates answer for it then.
-    call: (_, named, { view }) =>
+    call: (_, named, { view, budget }) =>
       view
         .services()
         .map(([name, all]) => ({
           name,
-          tags: [...new Set(all.flatMap((i) => i.tags))].sort(compare),
-          instances: chosen(all, named),
+          tags: tagsOf(all, budget),
+          instances: chosen(all, named, budget),
         }))
         .filter(({ tags }) => !("tag" in named) || tags.includes(text(unquoted(named.tag)))),
   },
@@ -49,15 +58,16 @@ export const data: Readonly<Record<string, Helper>> = {
     arity: [1, 1],
     named: ["tag", "state", "node"],
     // Two at once are none: writing to either may lose data.
-    call: ([name], named, { view }) => {
-      const masters = chosen(view.service(serviceName(name)), { ...named, role: "master" });
+    call: ([name], named, { view, budget }) => {
+      const masters = chosen(view.service(serviceName(name)), { ...named, role: "master" }, budget);
       return masters.length === 1 ? masters[0] : null;
     },
   },
   slaves: {
     arity: [1, 1],
     named: ["tag", "state", "node"],
-    call: ([name], named, { view }) => chosen(view.service(serviceName(name)), { ...named, role: "slave" }),
+    call: ([name], named, { view, budget }) =>
+      chosen(view.service(serviceName(name)), { ...named, role: "slave" }, budget),
   },
   env: {
     arity: [1, 1],
@@ -88,8 +98,47 @@ export const data: Readonly<Record<string, Helper>> = {
       throw new Error(`${path} ${found.problem}; mend it, or write (file … default="…")`);
     },
   },
+  key: {
+    arity: [1, 1],
+    named: ["default"],
+    call: ([name], { default: fallback }, { view }) => {
+      const key = keyName(name);
+      const value = view.key(key) ?? unquoted(fallback);
+      if (value !== undefined) return value;
+      throw new Error(`${key} has no value; write one, or (key "${key}" default="…")`);
+    },
+  },
+  keyExists: {
+    arity: [1, 1],
+    named: [],
+    call: ([name], _, { view }) => view.key(keyName(name)) !== undefined,
+  },
+  ls: {
+    arity: [1, 1],
+    named: [],
+    call: ([path], _, { view, budget }) =>
+      pairsOf(view.tree(keyName(path)), budget).filter(({ key }) => !key.includes("/")),
+  },
+  tree: {
+    arity: [1, 1],
+    named: [],
+    call: ([path], _, { view, budget }) => pairsOf(view.tree(keyName(path)), budget),
+  },
   node: { arity: [0, 0], named: [], call: (_args, _named, { view }) => view.node },
 };
+
+/** The keys and values of a tree, by key. */
+function pairsOf(tree: ReadonlyMap<string, string>, budget: Budget) {
+  budget.spend(tree.size);
+  return [...tree].map(([key, value]) => ({ key, value }));
+}
+
+/** A slash at the end means nothing. */
+function keyName(value: unknown): string {
+  const name = text(unquoted(value)).replace(/\/+$/, "");
+  if (name === "") throw new Error("needs the name of a key");
+  return name;
+}
 
 function serviceName(value: unknown): string {
   const name = text(unquoted(value));

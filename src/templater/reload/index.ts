@@ -1,7 +1,7 @@
 import type { Reload } from "../target.ts";
 import { commandReload } from "./command.ts";
 import { containerReload } from "./container.ts";
-import { haproxyReload, operationsFor } from "./haproxy/index.ts";
+import { haproxyReload, operationsFor, resumeDrains } from "./haproxy/index.ts";
 import { httpReload } from "./http.ts";
 import { inLane, spaced } from "./lane.ts";
 import { nginxReload } from "./nginx.ts";
@@ -17,7 +17,7 @@ export {
   type Reloaded,
   type Reloader,
 } from "./reloader.ts";
-export { operationsFor };
+export { operationsFor, resumeDrains };
 
 /** The reloader of a target. Those of one proxy take their turns. */
 export function reloaderOf(reload: Reload): Reloader {

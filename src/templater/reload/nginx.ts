@@ -1,11 +1,12 @@
-import { open, readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { deadline, pause } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
 import type { NginxReload } from "../target.ts";
 import { readPidfile, sendSignal } from "./pidfile.ts";
-import { childrenOf } from "./processes.ts";
-import { ReloadError, type Reloader } from "./reloader.ts";
+import { childrenOf, titleOf } from "./processes.ts";
+import { type Left, ReloadError, type Reloader } from "./reloader.ts";
 
 /** ms between two looks at the workers. */
 const interval = 25;
@@ -16,7 +17,12 @@ const interval = 25;
  */
 export function nginxReload({ pidfile, maxOld, errorLog }: NginxReload): Reloader {
   return async ({ destination, timeout }, signal) => {
-    const pid = await readPidfile("SIGHUP", pidfile);
+    const pid = await readPidfile("SIGHUP", pidfile, async (found) => {
+      const title = await titleOf(found);
+      return title === "" || title.startsWith("nginx: master process")
+        ? undefined
+        : `is no master of nginx but \`${title.slice(0, 100)}\``;
+    });
     const before = await workersOf(pid);
     const generations = Math.ceil(before.old.length / Math.max(1, before.current.length));
     if (generations > maxOld) {
@@ -26,27 +32,26 @@ export function nginxReload({ pidfile, maxOld, errorLog }: NginxReload): Reloade
     const log = await followLog(errorLog ?? (await errorLogOf(destination)));
     sendSignal("SIGHUP", pid, pidfile);
 
+    const failed = (left: Left, reason: string) =>
+      new ReloadError(left, `the reload of ${destination} failed: ${reason}`);
     const known = new Set([...before.current, ...before.old]);
     const limit = deadline(timeout, signal);
     while (!limit.aborted) {
       const { current } = await workersOf(pid);
       if (current.some((worker) => !known.has(worker))) return { accepted: "reload" };
-      const said = refusals(await log());
+      const said = refusals(await log(), pid);
       if (said.some(isFinal))
-        throw refused(
-          destination,
+        throw failed(
+          "before",
           `nginx refused it and goes on with what it had:\n${said.join("\n").slice(-8192)}`,
         );
       await pause(interval, limit);
     }
     if (signal.aborted) throw new PortolanError("ABORTED", `the reload of ${destination} was cancelled`);
     const where = log.path === undefined ? "; its error log says why" : ` and said nothing in ${log.path}`;
-    throw refused(destination, `nginx started no new workers within ${timeout / 1000} s${where}`);
+    // It may have been about to: what is put back is given a reload of its own.
+    throw failed("open", `nginx started no new workers within ${timeout / 1000} s${where}`);
   };
-}
-
-function refused(destination: string, reason: string): ReloadError {
-  return new ReloadError("before", `the reload of ${destination} failed: ${reason}`);
 }
 
 interface Workers {
@@ -66,8 +71,9 @@ async function workersOf(master: number): Promise<Workers> {
   };
 }
 
-function refusals(text: string): readonly string[] {
-  return text.split("\n").filter((line) => line.includes("[emerg]"));
+/** What this master could not do: `2026/01/31 12:00:00 [emerg] 17#17: …`. Others may write into the same log. */
+function refusals(text: string, pid: number): readonly string[] {
+  return text.split("\n").filter((line) => line.includes(`[emerg] ${pid}#`));
 }
 
 /** nginx tries five times to bind a port, and says so each time. */
@@ -82,25 +88,24 @@ async function errorLogOf(destination: string): Promise<string | undefined> {
   return path !== undefined && isAbsolute(path) && !path.startsWith("/dev/") ? path : undefined;
 }
 
-/** Gives what is appended to a log from now on, the first 64 KiB of it. */
+/**
+ * Gives what is appended to a log from now on, the first 64 KiB of it. Only a regular file tells: reading a pipe
+ * would wait, and take from whoever it is for.
+ */
 async function followLog(path: string | undefined) {
-  const size = async (): Promise<number> => {
-    if (path === undefined) return 0;
-    const file = await open(path, "r").catch(() => undefined);
-    if (file === undefined) return 0;
-    return file
-      .stat()
-      .then((found) => found.size)
-      .finally(() => file.close());
-  };
-  const start = await size();
+  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+  if (path === undefined || (found && !found.isFile()))
+    return Object.assign(async () => "", { path: undefined });
+  const start = found?.size ?? 0;
   const said = async (): Promise<string> => {
-    if (path === undefined) return "";
-    const file = await open(path, "r").catch(() => undefined);
+    // A log that cannot be read says nothing; the deadline decides then.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
     if (file === undefined) return "";
     try {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(64 * 1024), 0, 64 * 1024, start);
       return buffer.subarray(0, bytesRead).toString();
+    } catch {
+      return "";
     } finally {
       await file.close();
     }

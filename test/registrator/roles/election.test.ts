@@ -162,7 +162,7 @@ describe("an election", () => {
     const step = fc.record({
       who: fc.integer({ min: 0, max: 2 }),
       what: fc.constantFrom("cut", "heal", "leave", "enter"),
-      then: fc.integer({ min: 0, max: 20_000 }),
+      wait: fc.integer({ min: 0, max: 20_000 }),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer(), async (steps, seed) => {
@@ -177,13 +177,13 @@ describe("an election", () => {
             expect(masters().length).toBeLessThanOrEqual(1);
           }
         };
-        for (const { who, what, then } of steps) {
+        for (const { who, what, wait } of steps) {
           const name = names[who] ?? "";
           if (what === "cut") at.away.add(name);
           if (what === "heal") at.away.delete(name);
           if (what === "leave") all[who]?.leave();
           if (what === "enter") all[who]?.enter();
-          await pass(then);
+          await pass(wait);
         }
         at.away.clear();
         for (const one of all) one.enter();

@@ -46,6 +46,26 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       says: "The text of a file of at most 1 MB; relative paths start at the template's folder. A path that does not stand in the template itself, but is computed, has to lie below that folder. Several lines need `{{{ }}}`.",
       examples: ['{{trim (file "motd.txt")}} {{file "none.txt" default="-"}}'],
     },
+    key: {
+      call: "KEY [default=]",
+      says: "The value of a key of the backend, for what people put there. One that is not there is an error without `default`. Reading a key also subscribes to it. A backend without keys is an error.",
+      examples: ['{{key "config/color"}} {{key "config/size" default="10"}}'],
+    },
+    keyExists: {
+      call: "KEY",
+      says: "Whether a key has a value, be it empty.",
+      examples: ['{{#if (keyExists "config/size")}}sized{{else}}any size{{/if}}'],
+    },
+    ls: {
+      call: "PATH",
+      says: "What stands directly below a path, in order: `key`, the last part of it, and `value`.",
+      examples: ['{{#each (ls "config")}}{{key}}={{value}} {{/each}}'],
+    },
+    tree: {
+      call: "PATH",
+      says: "Everything below a path, in order: `key`, what it has after the path, and `value`.",
+      examples: ['{{#each (tree "config")}}{{key}}={{value}} {{/each}}'],
+    },
     node: { call: "", says: "The name of this host.", examples: ["{{node}}"] },
   },
   Lists: {
@@ -60,9 +80,12 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       examples: ['{{json (pluck (sortBy (service "web") "meta.version") "node")}}'],
     },
     groupBy: {
-      call: "LIST FIELD [default=]",
-      says: "Lists by the value of a field; `{{#each}}` walks them in the order of the values, with the value as `@key`. What lacks the field is left out, or grouped under `default`.",
-      examples: ['{{#each (groupBy (service "web") "meta.version")}}{{@key}}: {{len this}}; {{/each}}'],
+      call: "LIST FIELD [default=] [separator=]",
+      says: "Lists by the value of a field; `{{#each}}` walks them in the order of the values, with the value as `@key`. What lacks the field is left out, or grouped under `default`. With `separator` an item is in the group of each part of its value, of which up to 100 count.",
+      examples: [
+        '{{#each (groupBy (service "web") "meta.version")}}{{@key}}: {{len this}}; {{/each}}',
+        '{{#each (groupBy (service "web") "meta.version" separator=".")}}{{@key}}: {{len this}}; {{/each}}',
+      ],
     },
     byTag: {
       call: "LIST",
@@ -70,7 +93,7 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       examples: ['{{#each (byTag (service "web"))}}{{@key}}: {{len this}}; {{/each}}'],
     },
     byMeta: {
-      call: "LIST KEY [default=]",
+      call: "LIST KEY [default=] [separator=]",
       says: "Lists by the value of a meta key, as `groupBy`.",
       examples: ['{{#each (byMeta (service "web") "version")}}{{@key}}: {{len this}}; {{/each}}'],
     },

@@ -32,8 +32,20 @@ const registry = [
   }),
 ];
 
+const settings = new Map([
+  ["color", "red"],
+  ["limits/rate", "50"],
+]);
+
 const world = {
   ...worldOf(registry, { REGION: "eu" }),
+  keys: {
+    keys: new Map([
+      ["config/color", "red"],
+      ["config/size", undefined],
+    ]),
+    trees: new Map([["config", settings]]),
+  },
   file: (path: string) =>
     path === "/etc/portolan/motd.txt" ? { text: "Hello\n" } : { problem: "does not exist" },
 };
@@ -48,6 +60,7 @@ A helper that gives a value is called in parentheses inside of another, and in b
 error with file, line and helper. No helper reads the clock or waits for anything. Blocks are \`{{#if}}\`,
 \`{{#unless}}\`, \`{{#each}}\` and \`{{#with}}\`, with \`{{else}}\`. [Templates](../templates.md) tells the rest.
 
+Keys are \`config/color\`, which is red, and \`config/limits/rate\`, which is 50.
 The examples read this registry, as the host \`lb1\`, with \`REGION=eu\` in the environment, in the format \`text\`
 unless another one is named.
 

@@ -34,6 +34,10 @@ export function parseProc(text: string): Master | undefined {
   return { pid: Number(line.pid), reloads: Number(line.reloads), failed: Number(line.failed ?? 0) };
 }
 
+/** Bits of `srv_admin_state`: maintenance and drain that somebody has ordered. See SRV_ADMF in HAProxy's sources. */
+export const maintained = 0x01;
+export const draining = 0x08;
+
 /** A server as `show servers state` has it. */
 export interface ServerState {
   readonly address: string;

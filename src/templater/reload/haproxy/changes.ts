@@ -1,4 +1,4 @@
-import { isPlain, parseConfiguration, type Server } from "./servers.ts";
+import { type Configuration, isPlain, parseConfiguration, type Server } from "./servers.ts";
 
 /** A step from one configuration to the next that a running HAProxy can make. */
 export type Operation =
@@ -17,6 +17,11 @@ export function stepsBetween(before: string, after: string): Steps {
   if (typeof next === "string") return { reload: next };
   if (old.skeleton !== next.skeleton) return { reload: "more than servers has changed" };
 
+  const orders = ordered(old);
+  for (const [pool, keys] of ordered(next))
+    if (!keepsOrder(orders.get(pool) ?? [], keys))
+      return { reload: `the order of the servers of ${pool} counts` };
+
   const add: Operation[] = [];
   const set: Operation[] = [];
   const remove: Operation[] = [];
@@ -34,6 +39,29 @@ export function stepsBetween(before: string, after: string): Steps {
     remove.push({ kind: "remove", server });
   }
   return { operations: [...add, ...set, ...remove] };
+}
+
+/**
+ * By pool, the servers whose order counts: those that are filled one after the other, and backups, of which the
+ * first one that is up is used.
+ */
+function ordered({ servers, inOrder }: Configuration): ReadonlyMap<string, readonly string[]> {
+  const orders = new Map<string, string[]>();
+  for (const [key, { pool, settings }] of servers) {
+    if (!inOrder.has(pool) && !settings.includes("backup")) continue;
+    orders.set(pool, [...(orders.get(pool) ?? []), key]);
+  }
+  return orders;
+}
+
+/**
+ * Whether running servers come to stand as the file has them. What is added gets the lowest number that is free,
+ * so it may come to stand anywhere.
+ */
+function keepsOrder(before: readonly string[], after: readonly string[]): boolean {
+  let at = 0;
+  for (const key of before) if (key === after[at]) at += 1;
+  return after.length < 2 || at === after.length;
 }
 
 function equal(a: Server, b: Server): boolean {

@@ -3,13 +3,14 @@ import { PortolanError } from "../../../errors.ts";
 import type { HaproxyReload } from "../../target.ts";
 import { inLane, spaced } from "../lane.ts";
 import { type Change, ReloadError, type Reloaded, type Reloader } from "../reloader.ts";
-import type { Info } from "./answers.ts";
+import { draining, type Info, maintained, parseStates } from "./answers.ts";
 import { type Operation, stepsBetween } from "./changes.ts";
 import { openSession } from "./cli.ts";
 import { isRunning, startedAt } from "./life.ts";
 import { reloadWorkers, workerOf } from "./restart.ts";
 import { leavingServer, retire } from "./retire.ts";
 import { applyOperations, obstacleFor, Unexpected } from "./runtime.ts";
+import { parseConfiguration } from "./servers.ts";
 
 /**
  * The runtime API when only servers have changed, else a reload. One that does not run is no failure: once it
@@ -37,28 +38,38 @@ const apply = async (
   if (serving && swappedAt !== undefined && (await startedAt(serving)) > swappedAt)
     return { accepted: "start" };
 
-  const obstacle = serving
+  const obstacle: Obstacle | undefined = serving
     ? await tryRuntime(reload, serving, changes, limit)
-    : `nobody answers at ${reload.socket}`;
+    : { reason: `nobody answers at ${reload.socket}`, begun: false };
   if (obstacle === undefined) return { accepted: "runtime" };
   await context.interval();
-  await spaced(reload.socket, signal, () =>
-    reloadWorkers({ reload, destination, timeout, worker: serving }, signal),
-  );
-  return { accepted: "reload", note: obstacle };
+  const restart = { reload, destination, timeout, worker: serving };
+  await spaced(reload.socket, signal, () => reloadWorkers(restart, signal)).catch((error: unknown) => {
+    const kept = error instanceof ReloadError && error.left === "before";
+    // It goes on with what it had, and with a part of the new servers.
+    throw kept && obstacle.begun ? new ReloadError("open", error.message, { cause: error }) : error;
+  });
+  return { accepted: "reload", note: obstacle.reason };
 };
 
-/** Undefined when HAProxy has what the changes say; else why it takes a reload. */
+/** Why it takes a reload; and whether HAProxy may have been changed before that turned out. */
+interface Obstacle {
+  readonly reason: string;
+  readonly begun: boolean;
+}
+
+/** Undefined when HAProxy has what the changes say. */
 async function tryRuntime(
   { socket }: HaproxyReload,
   worker: Info,
   changes: readonly Change[],
   limit: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Obstacle | undefined> {
   const operations = operationsFor(changes);
-  if (typeof operations === "string") return operations;
+  if (typeof operations === "string") return { reason: operations, begun: false };
   const obstacle = obstacleFor(worker.version, operations);
-  if (obstacle !== undefined) return obstacle;
+  if (obstacle !== undefined) return { reason: obstacle, begun: false };
+  const half = (reason: string): Obstacle => ({ reason, begun: true });
   try {
     const session = await openSession(socket, limit);
     try {
@@ -68,16 +79,41 @@ async function tryRuntime(
     }
     // What was changed has to be what serves, and not a worker that was replaced meanwhile.
     const now = await workerOf(socket, limit);
-    if (now?.pid !== worker.pid) return "HAProxy was reloaded or restarted by somebody else meanwhile";
+    if (now?.pid !== worker.pid) return half("HAProxy was reloaded or restarted by somebody else meanwhile");
   } catch (error) {
-    return error instanceof Unexpected
-      ? error.message
-      : `${socket}: ${error instanceof Error ? error.message : error}`;
+    if (error instanceof Unexpected) return half(error.message);
+    return half(`${socket}: ${error instanceof Error ? error.message : error}`);
   }
   const of = (kind: Operation["kind"]) =>
     operations.filter((operation) => operation.kind === kind).map(({ server }) => server);
   retire(socket, worker.pid, of("remove"), of("add"));
   return undefined;
+}
+
+/**
+ * Takes up what an earlier process has begun: servers that drain in HAProxy, and that none of the files it has
+ * accepted holds any more. Rejects with Node's own errors when HAProxy does not answer.
+ */
+export function resumeDrains({ socket }: HaproxyReload, texts: readonly string[]): Promise<void> {
+  return inLane(socket, async () => {
+    const files = texts.map(parseConfiguration).filter((file) => typeof file !== "string");
+    const limit = deadline(5_000);
+    const worker = await workerOf(socket, limit);
+    if (worker === undefined) return;
+    const session = await openSession(socket, limit);
+    try {
+      const states = parseStates(await session.ask("show servers state"));
+      const left = [...(states ?? [])].flatMap(([key, { admin }]) => {
+        const [pool = "", name = ""] = key.split("/");
+        const isOurs = files.some(({ pools }) => pools.has(pool));
+        const isKept = files.some(({ servers }) => servers.has(key));
+        return isOurs && !isKept && (admin & (maintained | draining)) !== 0 ? [{ pool, name }] : [];
+      });
+      if (left.length > 0) retire(socket, worker.pid, left, []);
+    } finally {
+      session.close();
+    }
+  });
 }
 
 /** What a running HAProxy can do to take all changes in; or why it cannot. */

@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { monotonic } from "../../../clock.ts";
 import type { HaproxyReload } from "../../target.ts";
 import { parsePid } from "../pidfile.ts";
-import { titleOf } from "../processes.ts";
+import { statOf } from "../processes.ts";
 import type { Info } from "./answers.ts";
+import { isHaproxy } from "./program.ts";
 import { masterOf } from "./restart.ts";
 
 /** Whether a HAProxy whose `stats socket` is silent runs all the same. */
@@ -11,7 +12,7 @@ export async function isRunning(reload: HaproxyReload, signal: AbortSignal): Pro
   if (reload.master !== undefined && (await masterOf(reload.master, signal)) !== undefined) return true;
   if (reload.pidfile === undefined) return false;
   const pid = parsePid(await readFile(reload.pidfile, "utf8").catch(() => ""));
-  return pid !== undefined && (await titleOf(pid)) !== "";
+  return pid !== undefined && isHaproxy((await statOf(pid))?.name);
 }
 
 /**
@@ -23,19 +24,10 @@ export async function startedAt({ pid, uptime }: Info): Promise<number> {
   const now = monotonic();
   const guess = now - (uptime + 1) * 1000;
   const worker = await statOf(pid);
-  if (worker?.name !== "haproxy") return guess;
+  if (worker === undefined || !isHaproxy(worker.name)) return guess;
   const parent = await statOf(worker.parent);
-  const first = parent?.name === "haproxy" ? parent : worker;
+  const first = parent && isHaproxy(parent.name) ? parent : worker;
   const [up] = (await readFile("/proc/uptime", "utf8")).split(" ");
   // Both are hundredths of a second since boot, cut off: what was cut off from now must not make it later.
-  return now - (Number(up) - first.startTicks / 100) * 1000 - 10;
-}
-
-async function statOf(pid: number) {
-  const text = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => undefined);
-  // The name stands in parentheses and may hold spaces. See proc(5).
-  const [, name, rest = ""] = /^\d+ \((.*)\) (.*)$/s.exec(text ?? "") ?? [];
-  if (name === undefined) return undefined;
-  const fields = rest.split(" ");
-  return { name, parent: Number(fields[1]), startTicks: Number(fields[19]) };
+  return now - (Number(up) - first.started) * 1000 - 10;
 }

@@ -4,10 +4,11 @@ import { hasCode } from "../../../durable.ts";
 import { PortolanError } from "../../../errors.ts";
 import type { HaproxyReload } from "../../target.ts";
 import { readPidfile, sendSignal } from "../pidfile.ts";
-import { environmentOf } from "../processes.ts";
+import { environmentOf, statOf } from "../processes.ts";
 import { ReloadError } from "../reloader.ts";
 import { type Info, type Master, parseInfo, parseProc } from "./answers.ts";
 import { askOnce } from "./cli.ts";
+import { isHaproxy } from "./program.ts";
 
 /** ms between two looks at what has become of a reload. */
 const interval = 25;
@@ -122,7 +123,10 @@ async function byPidfile(
   { reload, destination, worker }: Restart,
   limit: AbortSignal,
 ): Promise<void> {
-  const pid = await readPidfile("SIGUSR2", pidfile);
+  const pid = await readPidfile("SIGUSR2", pidfile, async (found) => {
+    const program = (await statOf(found))?.name;
+    return program === undefined || isHaproxy(program) ? undefined : `is no HAProxy but ${program}`;
+  });
   if (pid === worker?.pid) {
     const reason = "is no master: SIGUSR2 would end it; start HAProxy with -W or master-worker";
     throw new ReloadError(

@@ -5,14 +5,17 @@ import { openSession, type Session } from "./cli.ts";
 import { keyOf } from "./runtime.ts";
 import type { Server } from "./servers.ts";
 
+/** A server that is to go. What an earlier process has left is known by its name only. */
+type Gone = Server | { readonly pool: string; readonly name: string; readonly settings?: undefined };
+
 /** Servers that the file no longer has, and that a running HAProxy still drains. */
 interface Leaving {
   /** The worker that has them; a reload forgets them. */
   readonly worker: number;
-  readonly servers: Map<string, { readonly server: Server; readonly since: number }>;
+  readonly servers: Map<string, { readonly server: Gone; readonly since: number }>;
 }
 
-/** By socket. What a process that ends leaves behind is drained, and goes with the next reload. */
+/** By socket. What a process that ends leaves behind is taken up by the next one. */
 const leaving = new Map<string, Leaving>();
 
 /** ms between two looks at what drains. */
@@ -20,24 +23,22 @@ const interval = 500;
 /** ms after which a sticky session no longer brings new requests to what drains. */
 const longestDrain = 30_000;
 
-/** The server that drains under this name in this worker. */
+/** The server that drains under this name in this worker, where its settings are known. */
 export function leavingServer(socket: string, worker: number, key: string): Server | undefined {
   const found = leaving.get(socket);
-  return found?.worker === worker ? found.servers.get(key)?.server : undefined;
+  const server = found?.worker === worker ? found.servers.get(key)?.server : undefined;
+  return server?.settings === undefined ? undefined : server;
 }
 
 /** Takes `gone`, which drain, away once they are idle; those that came `back` no longer. For within the lane. */
-export function retire(
-  socket: string,
-  worker: number,
-  gone: readonly Server[],
-  back: readonly Server[],
-): void {
+export function retire(socket: string, worker: number, gone: readonly Gone[], back: readonly Gone[]): void {
   const known = leaving.get(socket);
   const entry: Leaving = known?.worker === worker ? known : { worker, servers: new Map() };
   for (const server of back) entry.servers.delete(keyOf(server));
   const since = monotonic();
-  for (const server of gone) entry.servers.set(keyOf(server), { server, since });
+  for (const server of gone)
+    if (server.settings !== undefined || !entry.servers.has(keyOf(server)))
+      entry.servers.set(keyOf(server), { server, since });
   if (entry === known || entry.servers.size === 0) return;
   leaving.set(socket, entry);
   look(socket, entry);
@@ -74,7 +75,7 @@ async function removeIdle(socket: string, { worker, servers }: Leaving): Promise
 }
 
 /** Sessions that a server has, and that wait for it. */
-async function sessionsOf(session: Session, { pool, name }: Server): Promise<number> {
+async function sessionsOf(session: Session, { pool, name }: Gone): Promise<number> {
   const [header = "", ...lines] = (await session.ask(`show stat ${pool} 4 -1`)).split("\n");
   const names = header.replace(/^# /, "").split(",");
   for (const line of lines) {

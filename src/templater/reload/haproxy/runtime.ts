@@ -96,7 +96,7 @@ export async function applyOperations(
 }
 
 /** `pool/server`, as commands have it. */
-export function keyOf({ pool, name }: Server): string {
+export function keyOf({ pool, name }: Pick<Server, "pool" | "name">): string {
   return `${pool}/${name}`;
 }
 

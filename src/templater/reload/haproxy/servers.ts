@@ -27,6 +27,10 @@ export interface Configuration {
   readonly skeleton: string;
   /** By `pool/server`, in the order of the file. */
   readonly servers: ReadonlyMap<string, Server>;
+  /** Names of the sections that can have servers. */
+  readonly pools: ReadonlySet<string>;
+  /** Pools that fill one server after the other (`balance first`), so that the order of all counts. */
+  readonly inOrder: ReadonlySet<string>;
 }
 
 const sections = new Set(
@@ -44,6 +48,10 @@ export function parseConfiguration(text: string): Configuration | string {
   const servers = new Map<string, Server>();
   /** The `default-server` words of each defaults section, by name, and of the last one under "". */
   const defaults = new Map<string, readonly string[]>();
+  const pools = new Set<string>();
+  const inOrder = new Set<string>();
+  /** Some defaults section says so; which pools follow it is not looked into. */
+  let allInOrder = false;
   let pool: string | undefined;
   let into: string | undefined;
   let inherited: readonly string[] = [];
@@ -58,6 +66,7 @@ export function parseConfiguration(text: string): Configuration | string {
     if (sections.has(keyword)) {
       isConfiguration = true;
       pool = keyword === "backend" || keyword === "listen" ? first : undefined;
+      if (pool !== undefined) pools.add(pool);
       into = keyword === "defaults" ? (first ?? "") : undefined;
       const heir = words.findIndex((word) => /^from$/.test(word));
       const parent = heir < 0 ? "" : (words[heir + 1] ?? "");
@@ -80,9 +89,14 @@ export function parseConfiguration(text: string): Configuration | string {
       servers.set(key, server(pool, first, address, [...inherited, ...settings]));
       continue;
     }
+    if (keyword === "balance" && first === "first") {
+      if (pool === undefined) allInOrder = true;
+      else inOrder.add(pool);
+    }
     skeleton.push(words.map((word) => JSON.stringify(word)).join(" "));
   }
-  return isConfiguration ? { skeleton: skeleton.join("\n"), servers } : "it is no HAProxy configuration";
+  if (!isConfiguration) return "it is no HAProxy configuration";
+  return { skeleton: skeleton.join("\n"), servers, pools, inOrder: allInOrder ? pools : inOrder };
 }
 
 function server(pool: string, name: string, address: string, words: readonly string[]): Server {
@@ -110,9 +124,22 @@ export function isPlain(word: string): boolean {
   return /^[\w.:/@,+=%[\]()-]+$/.test(word);
 }
 
+/** What a backslash and a letter mean. */
+const escapes: Readonly<Record<string, string>> = { t: "\t", r: "\r", n: "\n" };
+
+/** The character that a backslash at `at` stands for, and how long that is written; undefined: it is one itself. */
+function escaped(line: string, at: number, quoted: boolean): { char: string; length: number } | undefined {
+  const next = line[at + 1] ?? "";
+  const code = /^x(?<hex>[0-9a-f]{2})/i.exec(line.slice(at + 1, at + 4))?.groups?.hex;
+  if (code !== undefined) return { char: String.fromCharCode(Number.parseInt(code, 16)), length: 4 };
+  if (next !== "" && (" \\#'\"".includes(next) || (quoted && next === "$"))) return { char: next, length: 2 };
+  const char = escapes[next];
+  return char === undefined ? undefined : { char, length: 2 };
+}
+
 /**
- * The words of a line as HAProxy reads them: backslashes, quotes and comments. Variables stay as written, with
- * their `$`. Undefined when a quote is not closed.
+ * The words of a line as HAProxy reads them: backslashes, quotes and comments (section 2.2 of its manual).
+ * Variables stay as written, with their `$`; blanks are those of ASCII. Undefined when a quote is not closed.
  */
 export function wordsOf(line: string): readonly string[] | undefined {
   const words: string[] = [];
@@ -120,20 +147,19 @@ export function wordsOf(line: string): readonly string[] | undefined {
   let quote: string | undefined;
   for (let at = 0; at < line.length; at++) {
     const char = line[at] ?? "";
-    if (quote === "'") {
-      if (char === "'") quote = undefined;
-      else word += char;
-    } else if (char === "\\" && at + 1 < line.length) {
-      word = `${word ?? ""}${line[++at]}`;
-    } else if (quote === '"') {
-      if (char === '"') quote = undefined;
+    const meant = char === "\\" && quote !== "'" ? escaped(line, at, quote === '"') : undefined;
+    if (meant !== undefined) {
+      word = `${word ?? ""}${meant.char}`;
+      at += meant.length - 1;
+    } else if (quote !== undefined) {
+      if (char === quote) quote = undefined;
       else word += char;
     } else if (char === '"' || char === "'") {
       quote = char;
       word ??= "";
     } else if (char === "#") {
       break;
-    } else if (/\s/.test(char)) {
+    } else if (/[ \t-\r]/.test(char)) {
       if (word !== undefined) words.push(word);
       word = undefined;
     } else {

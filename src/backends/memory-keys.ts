@@ -1,0 +1,107 @@
+import { PortolanError } from "../errors.ts";
+import { createCell, type Source } from "../source.ts";
+import type { Kv, Lock } from "./backend.ts";
+import { observeKeys } from "./key-observation.ts";
+import { directlyBelow, inKeyOrder, shareTree, trimmed } from "./key-paths.ts";
+
+/** Keys and values of this process. */
+export function createMemoryKv(): Kv {
+  const values = new Map<string, string>();
+  const listeners = new Set<() => void>();
+  const changed = () => {
+    for (const listener of [...listeners]) listener();
+  };
+  const treeOf = (path: string) => {
+    const prefix = path === "" ? "" : `${trimmed(path)}/`;
+    const below = [...values].filter(([key]) => key.startsWith(prefix));
+    return inKeyOrder(below.map(([key, value]) => [key.slice(prefix.length), value]));
+  };
+  const sourceOf = <T>(read: (previous: T | undefined) => T): Source<T> => {
+    const cell = createCell<T>();
+    let previous: T | undefined;
+    const look = () => {
+      previous = read(previous);
+      cell.set(previous);
+    };
+    look();
+    listeners.add(look);
+    const { current, subscribe } = cell;
+    return { current, subscribe, refresh: look, close: async () => void listeners.delete(look) };
+  };
+
+  return {
+    async get(key, signal) {
+      assertLive(signal);
+      return values.get(trimmed(key));
+    },
+    async list(path, signal) {
+      assertLive(signal);
+      return directlyBelow(treeOf(path));
+    },
+    async tree(path, signal) {
+      assertLive(signal);
+      return treeOf(path);
+    },
+    watch: (wants) =>
+      observeKeys(
+        {
+          key: (key) => sourceOf(() => values.get(trimmed(key))),
+          tree: (path) =>
+            sourceOf<ReadonlyMap<string, string>>((previous) => shareTree(previous, treeOf(path))),
+        },
+        wants,
+      ),
+    async put(key, value, signal) {
+      assertLive(signal);
+      values.set(trimmed(key), value);
+      changed();
+    },
+    async remove(key, signal) {
+      assertLive(signal);
+      values.delete(trimmed(key));
+      changed();
+    },
+  };
+}
+
+/** Locks among contenders of this process, which all die together: nothing expires. */
+export function createMemoryLocks(): (name: string, contender: string, ttl: number) => Lock {
+  const holders = new Map<string, { readonly contender: string; readonly token: string }>();
+  const listeners = new Set<() => void>();
+  let last = 0;
+  const changed = () => {
+    for (const listener of [...listeners]) listener();
+  };
+
+  return (name, contender, ttl) => ({
+    async renew(signal) {
+      assertLive(signal);
+      const holder = holders.get(name);
+      if (holder && holder.contender !== contender) return { held: false, holder: holder.contender };
+      if (holder) return { held: true, token: holder.token, ttl };
+      last += 1;
+      const token = String(last);
+      holders.set(name, { contender, token });
+      changed();
+      return { held: true, token, ttl };
+    },
+    watch() {
+      const cell = createCell<string | undefined>();
+      const look = () => cell.set(holders.get(name)?.contender);
+      look();
+      listeners.add(look);
+      const { current, subscribe } = cell;
+      return { current, subscribe, refresh: look, close: async () => void listeners.delete(look) };
+    },
+    async release() {
+      if (holders.get(name)?.contender !== contender) return;
+      holders.delete(name);
+      changed();
+    },
+  });
+}
+
+/** Throws ABORTED where the caller has given up. */
+export function assertLive(signal: AbortSignal): void {
+  if (signal.aborted) throw new PortolanError("ABORTED", "cancelled");
+}

@@ -1,0 +1,198 @@
+import { basename, resolve } from "node:path";
+import { deadline, pause } from "../clock.ts";
+import { templaterStateFolder } from "../config/state-folder.ts";
+import { PortolanError } from "../errors.ts";
+import { openStateDir, type StateDir } from "../state-dir.ts";
+import { openBackups } from "../templater/backups.ts";
+import { readLive } from "../templater/destination.ts";
+import { sha256 } from "../templater/hash.ts";
+import { install } from "../templater/install.ts";
+import { type Entry, readJournal } from "../templater/journal.ts";
+import { readPin, removePin, writePin } from "../templater/pins.ts";
+import { openRecords } from "../templater/records.ts";
+import { rollbackCause, type StepBack, stepBack } from "../templater/step-back.ts";
+import type { Target } from "../templater/target.ts";
+import { createVerdicts } from "../templater/verdicts.ts";
+import type { Context } from "./context.ts";
+
+/** ms that a running templater has to do it: a check, a swap and a reload, each with its own timeout. */
+const patience = 120_000;
+
+/** ms between two looks at the journal. */
+const interval = 100;
+
+/** `portolan rollback TARGET`: by the templater that runs, else by itself. */
+export async function runRollback(context: Context): Promise<number> {
+  const { settings, env, print } = context;
+  const targets = unitOf(context);
+  const destinations = targets.map(({ destination }) => destination);
+  const folder = settings.values.stateDir ?? (await templaterStateFolder(env));
+  const pin = await readPin(folder, destinations);
+  const names = destinations.join(", ");
+  if (settings.values.release) {
+    if (pin === undefined) throw new PortolanError("FAILED", `${names}: there is no rollback to end`);
+    await removePin(folder, destinations);
+    print(`${names}: rendered again from now on\n`);
+    return 0;
+  }
+
+  const { entries, live } = await readState(folder, destinations);
+  const step = stepBack(entries, destinations, live, pin);
+  if (step === undefined) {
+    const why = pin === undefined ? "has no earlier file" : `has no file before change ${pin.change}`;
+    throw new PortolanError("FAILED", `${names}: the journal in ${folder} ${why}`);
+  }
+  await assertKept(folder, step);
+  await writePin(folder, step.pin);
+  try {
+    await putBack(context, folder, targets, step, entries.at(-1)?.number ?? 0);
+  } catch (error) {
+    // Nothing is held at what could not be put back.
+    if (pin) await writePin(folder, pin);
+    else await removePin(folder, destinations);
+    throw error;
+  }
+  const { number, at, cause } = step.change;
+  print(
+    `${names}: as it was before change ${number} (${at}, for ${cause.join(", ")}); it stays until \`portolan rollback ${basename(destinations[0] ?? "")} --release\`\n`,
+  );
+  return 0;
+}
+
+/** The target that is named, with all of its group. */
+function unitOf({ settings, cwd }: Context): readonly Target[] {
+  const [name] = settings.names;
+  const { targets } = settings;
+  const known = targets.map(({ destination }) => destination).join(", ");
+  if (name === undefined) throw new PortolanError("USAGE", `give a target: one of ${known}`);
+  const path = resolve(cwd, name);
+  const exact = targets.filter(({ destination, group }) => destination === path || group === name);
+  const found = exact.length > 0 ? exact : targets.filter((target) => basename(target.destination) === name);
+  const units = new Set(found.map((target) => target.group ?? target));
+  if (units.size > 1) {
+    throw new PortolanError("USAGE", `"${name}" is several targets; give the whole path: one of ${known}`);
+  }
+  const [first] = found;
+  if (first === undefined) throw new PortolanError("USAGE", `no target "${name}"; there are ${known}`);
+  return first.group === undefined ? [first] : targets.filter(({ group }) => group === first.group);
+}
+
+/** ms for what has just been swapped to stand in the journal. */
+const writing = 2_000;
+
+/** The journal, and what the destinations hold (SHA-256, hex): of one moment, unless somebody else has written. */
+async function readState(folder: string, destinations: readonly string[]) {
+  const limit = deadline(writing);
+  for (;;) {
+    const live: Record<string, string> = {};
+    for (const destination of destinations) {
+      const { file } = await readLive(destination);
+      if (file) live[destination] = sha256(file.bytes);
+    }
+    const entries = await readJournal(folder);
+    const isTold = destinations.every((name) => {
+      const files = entries.findLast(
+        ({ verdict, files: all }) =>
+          verdict !== "rejected" && all.some(({ destination }) => destination === name),
+      )?.files;
+      return (
+        files === undefined ||
+        files.some(({ destination, after }) => destination === name && after === live[name])
+      );
+    });
+    if (isTold || limit.aborted) return { entries, live };
+    await pause(interval, limit);
+  }
+}
+
+/** Says beforehand what is not there any more. */
+async function assertKept(folder: string, { pin, change }: StepBack): Promise<void> {
+  const backups = openBackups({ path: folder });
+  for (const [destination, hash] of Object.entries(pin.files)) {
+    if ((await backups.find(destination, hash)) !== undefined) continue;
+    const why = `what it held before change ${change.number} is not kept any more`;
+    throw new PortolanError("FAILED", `${destination}: ${why}; \`backups\` says how many files are`);
+  }
+}
+
+async function putBack(
+  context: Context,
+  folder: string,
+  targets: readonly Target[],
+  step: StepBack,
+  last: number,
+): Promise<void> {
+  let state: StateDir;
+  try {
+    state = await openStateDir(folder);
+  } catch (error) {
+    if (!(error instanceof PortolanError) || error.code !== "STATE_LOCKED") throw error;
+    return done(await verdictOf(folder, step, last, context.stop), context);
+  }
+  try {
+    await putBackHere(context, state, targets, step);
+  } finally {
+    await state.close();
+  }
+}
+
+/** What the running templater says of it. */
+async function verdictOf(folder: string, { pin }: StepBack, last: number, stop: AbortSignal): Promise<Entry> {
+  const limit = deadline(patience, stop);
+  for (;;) {
+    const entry = (await readJournal(folder)).find(
+      ({ number, cause, targets }) =>
+        number > last && cause.includes(rollbackCause) && targets.join() === pin.targets.join(),
+    );
+    if (entry) return entry;
+    if (limit.aborted) {
+      const why = stop.aborted ? "interrupted" : `the templater did not do it within ${patience / 1000} s`;
+      throw new PortolanError("FAILED", `${pin.targets.join(", ")}: ${why}; its log says why`);
+    }
+    await pause(interval, limit);
+  }
+}
+
+function done({ verdict, why }: Pick<Entry, "verdict" | "why">, { say }: Context): void {
+  if (verdict === "rejected" || verdict === "held") throw new PortolanError("FAILED", why ?? verdict);
+  if (verdict === "owed") say(`the proxy has still to take it: ${why}`);
+}
+
+/** No templater runs: the same install, in this process. */
+async function putBackHere(
+  context: Context,
+  state: StateDir,
+  targets: readonly Target[],
+  { pin }: StepBack,
+): Promise<void> {
+  const records = await openRecords(state);
+  const verdicts = createVerdicts(pin.targets, async () => records.journal, context.log);
+  verdicts.because(rollbackCause);
+  const files = await Promise.all(
+    targets.map(async (target) => {
+      const text = await records.backups.find(target.destination, pin.files[target.destination] ?? "");
+      return text === undefined ? [] : [{ text, target }];
+    }),
+  );
+  try {
+    const { verdict, by, owed, took } = await install({
+      files: files.flat(),
+      turn: { signal: context.stop, settled: async () => true },
+      records,
+      revision: 1,
+      changed: [],
+      env: context.env,
+      log: context.log,
+      swapped: verdicts.swapped,
+    });
+    if (verdict === "superseded") throw new PortolanError("ABORTED", "interrupted");
+    verdicts.tell(verdict, { by, why: owed?.reason, tookMs: took });
+    done({ verdict, why: owed?.reason }, context);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    verdicts.tell("rejected", { why });
+    throw error;
+  } finally {
+    await verdicts.written();
+  }
+}

@@ -1,0 +1,84 @@
+import { type Field, listOf, mapOf, number, type Shape, text, truth } from "../convert/shape.ts";
+
+const only = (to: string, shape: Shape): Field => ({ to, shape });
+const no = (refused: string): Field => ({ refused });
+const record = (name: string, fields: Readonly<Record<string, Field>>): Shape => ({
+  kind: "record",
+  name,
+  fields,
+});
+
+const address = record("an address", {
+  IP: only("ip", text),
+  IP6LinkLocal: only("ip6LinkLocal", text),
+  IP6Global: only("ip6Global", text),
+  Port: only("port", text),
+  HostPort: only("hostPort", text),
+  Proto: only("proto", text),
+  HostIP: only("hostIp", text),
+});
+
+const network = record("a network", {
+  Name: only("name", text),
+  IP: only("ip", text),
+  Gateway: only("gateway", text),
+  Aliases: only("aliases", listOf(text)),
+  EndpointID: only("endpointId", text),
+  IPv6Gateway: only("ipv6Gateway", text),
+  GlobalIPv6Address: only("globalIpv6Address", text),
+  GlobalIPv6PrefixLen: only("globalIpv6PrefixLen", number),
+  IPPrefixLen: only("ipPrefixLen", number),
+  MacAddress: only("macAddress", text),
+  Internal: only("internal", truth),
+});
+
+/** A container as docker-gen tells it, and as `(containers)` does. */
+export const container: Shape = record("a container", {
+  ID: only("id", text),
+  Created: only("created", text),
+  Name: only("name", text),
+  Hostname: only("hostname", text),
+  NetworkMode: only("networkMode", text),
+  Image: only(
+    "image",
+    record("an image", {
+      Registry: only("registry", text),
+      Repository: only("repository", text),
+      Tag: only("tag", text),
+    }),
+  ),
+  Env: only("env", mapOf(text)),
+  Labels: only("labels", mapOf(text)),
+  Addresses: only("addresses", listOf(address)),
+  Networks: only("networks", listOf(network)),
+  IP: only("ip", text),
+  IP6LinkLocal: only("ip6LinkLocal", text),
+  IP6Global: only("ip6Global", text),
+  Gateway: only("gateway", text),
+  Volumes: only("volumes", listOf(record("a volume", { Path: only("path", text) }))),
+  Mounts: only(
+    "mounts",
+    listOf(record("a mount", { Source: only("source", text), Destination: only("destination", text) })),
+  ),
+  Node: no("Docker's classic Swarm is not read; {{node}} is this host"),
+  State: only(
+    "state",
+    record("a state", {
+      Running: only("running", truth),
+      Health: only("health", record("a health", { Status: only("status", text) })),
+    }),
+  ),
+});
+
+/** What the dot is at the top of docker-gen's templates: all containers, and what is known of the host. */
+export const containers: Shape = {
+  kind: "list",
+  of: container,
+  fields: {
+    Env: only("", { kind: "environment" }),
+    Docker: no("the daemon is not told of in templates; {{node}} is this host"),
+    CurrentContainer: no(
+      "a template does not know its own container; give what it needs in the environment: (env …)",
+    ),
+  },
+};

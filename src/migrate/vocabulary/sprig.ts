@@ -1,0 +1,88 @@
+import { textLiteral } from "../convert/literal.ts";
+import { any, listOf, number, type Shape, text, truth, type Value } from "../convert/shape.ts";
+import { call } from "../convert/value.ts";
+import { expect, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
+
+const item = ([list]: readonly Value[]): Shape => (list?.shape.kind === "list" ? list.shape.of : any);
+const whole = ([list]: readonly Value[]): Shape => list?.shape ?? any;
+
+/** Sprig's functions that have a counterpart; every other one is not turned. */
+export const sprig: Vocabulary = {
+  default: {
+    args: "a b",
+    here: "`(default b a)`",
+    turn: (args) => {
+      expect(args, 2, 2);
+      const [fallback, value] = args as [Value, Value];
+      return call("default", [{ ...value, maybe: false }, fallback], fallback.shape);
+    },
+  },
+  coalesce: { args: "a…", here: "`(coalesce a…)`", turn: (args) => firstOf(args) },
+  ternary: none("a b c", "`{{#if c}}a{{else}}b{{/if}}`"),
+  dict: none("a…", "put values aside with `{{set}}`, or give them to a partial by name: `{{> name a=b}}`"),
+  list: none("a…", '`(split "a,b" ",")`'),
+  trim: to("trim $1", text),
+  upper: to("toUpper $1", text),
+  lower: to("toLower $1", text),
+  quote: to("quote $1", text, "quotes by the grammar of the file"),
+  trimPrefix: to("trimPrefix $2 $1", text),
+  trimSuffix: to("trimSuffix $2 $1", text),
+  replace: to("replace $3 $1 $2", text),
+  hasPrefix: { args: "a b", here: '`(regexMatch b "^a")`', turn: (args) => matched(args, "^", "") },
+  hasSuffix: { args: "a b", here: '`(regexMatch b "a$")`', turn: (args) => matched(args, "", "$") },
+  contains: to("contains $2 $1", truth),
+  has: to("contains $2 $1", truth),
+  join: joining("SEP LIST", 1),
+  splitList: to("split $2 $1", listOf(text)),
+  first: to("first $1", item),
+  last: to("last $1", item),
+  uniq: to("unique $1", whole),
+  sortAlpha: { args: "a", here: '`(sortBy a ".")`', turn: (args) => sorted(args) },
+  indent: to("indent $2 $1", text),
+  regexMatch: to("regexMatch $2 $1", truth),
+  regexReplaceAll: to("regexReplace $2 $1 $3", text),
+  add: to("add $1 $2", number),
+  sub: to("sub $1 $2", number),
+  mul: to("mul $1 $2", number),
+  div: to("div $1 $2", number),
+  mod: to("mod $1 $2", number),
+  max: to("max $1 $2", number),
+  min: to("min $1 $2", number),
+  until: to("range $1", listOf(number)),
+  b64enc: to("base64Encode $1", text),
+  b64dec: to("base64Decode $1", text),
+  sha256sum: to("sha256 $1", text),
+  toJson: to("json $1", text),
+  fromJson: to("parseJSON $1", any),
+  int: same(number, "the number or text itself"),
+  int64: same(number, "the number or text itself"),
+  atoi: same(number, "the text itself: helpers take it for a number"),
+  toString: same(text, "the value itself"),
+  env: none("a", '`(env "a" default="")`'),
+  now: none("", "leave it out: a file that holds the time never equals itself"),
+};
+
+/** Texts in the order of their letters. */
+export function sorted(args: readonly Value[]): Value {
+  expect(args, 1, 1);
+  const shape = args[0]?.shape ?? any;
+  return call("sortBy", [...args, textLiteral(".")], shape);
+}
+
+/** Whether the second argument begins or ends with the first. */
+export function matched(args: readonly Value[], before: string, after: string): Value {
+  expect(args, 2, 2);
+  const part = literal(args[0], "what it looks for");
+  const pattern = `${before}${part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}${after}`;
+  return call("regexMatch", [args[1] as Value, textLiteral(pattern)], truth);
+}
+
+/** The first value that there is. */
+export function firstOf(args: readonly Value[]): Value {
+  expect(args, 1, 20);
+  const all = args.map((arg) => ({ ...arg, maybe: false }));
+  return {
+    ...call("coalesce", all, args[0]?.shape ?? any),
+    maybe: args.every(({ maybe }) => maybe === true),
+  };
+}

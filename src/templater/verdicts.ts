@@ -1,0 +1,104 @@
+import type { Log } from "../log.ts";
+import { changedLines } from "./changed-lines.ts";
+import { sha256 } from "./hash.ts";
+import type { Journal, Verdict } from "./journal.ts";
+
+/** A file that was swapped, for the journal. */
+export interface Swapped {
+  readonly destination: string;
+  /** Undefined when there was no file. */
+  readonly before: Uint8Array | undefined;
+  readonly after: Uint8Array;
+}
+
+/** Tells the journal what becomes of the changes of one target, or of one group. Nothing here rejects. */
+export interface Verdicts {
+  /** Why something is about to be done, beside services that changed: `start`, `rollback`. */
+  because(cause: string): void;
+  /** Files were swapped; they belong to the next verdict. */
+  swapped(files: readonly Swapped[]): void;
+  /** The verdict on what came since the last one. One that repeats the last one without any news is not told. */
+  tell(verdict: Verdict["verdict"], facts: Facts): void;
+  /** Resolves once everything is written. */
+  written(): Promise<void>;
+}
+
+/** What is known of a verdict. */
+export interface Facts extends Pick<Verdict, "by" | "why"> {
+  /** Names of services that changed. */
+  readonly services?: readonly string[];
+  /** What is the same in repetitions of one failure. */
+  readonly gist?: string;
+  readonly tookMs?: Readonly<Record<string, number>>;
+}
+
+/** Verdicts that wait to be written, beyond which diffs are left out: finding them takes longer than writing. */
+const mostWaiting = 8;
+
+/** The cause of what a process does first. */
+export const startCause = "start";
+
+/** Services that a cause names. */
+const mostNames = 20;
+
+/** Verdicts on `targets` (destinations). `journal` gives the journal, or rejects while there is none. */
+export function createVerdicts(
+  targets: readonly string[],
+  journal: () => Promise<Journal>,
+  log: Pick<Log, "warn">,
+): Verdicts {
+  let causes = new Set<string>();
+  let files: Swapped[] = [];
+  let last: string | undefined;
+  let writing: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  let isBad = false;
+
+  const write = async (verdict: Omit<Verdict, "files">, swapped: readonly Swapped[], isBrief: boolean) => {
+    try {
+      const changes = await Promise.all(
+        swapped.map(async ({ destination, before, after }) => ({
+          destination,
+          before: before === undefined ? null : sha256(before),
+          after: sha256(after),
+          diff: isBrief ? undefined : await changedLines(destination, before, after),
+        })),
+      );
+      await (await journal()).add({ ...verdict, files: changes });
+      isBad = false;
+    } catch (error) {
+      if (!isBad) log.warn({ err: error }, "the journal is not written");
+      isBad = true;
+    }
+  };
+
+  return {
+    because: (cause) => void causes.add(cause),
+    swapped: (more) => void files.push(...more),
+    tell(verdict, { services = [], gist = "", tookMs = {}, by, why }) {
+      const key = `${verdict} ${gist}`;
+      const isRepeated = key === last && verdict !== "applied" && verdict !== "reloaded";
+      if (files.length === 0 && isRepeated) return;
+      // Passes that had nothing to do are no changes.
+      if (verdict === "unchanged" && causes.size === 0 && services.length === 0) return;
+      last = key;
+      // To a process that has just begun, everything is new.
+      const news = causes.has(startCause) ? [] : services;
+      const named = news.slice(0, mostNames).map((service) => `service ${service}`);
+      const more = news.length > mostNames ? [`${news.length - mostNames} more services`] : [];
+      const cause = [...causes, ...named, ...more];
+      const entry = { targets, cause: cause.length > 0 ? cause : ["another try"], verdict, by, why, tookMs };
+      const swapped = files;
+      const isBrief = waiting >= mostWaiting;
+      causes = new Set();
+      files = [];
+      waiting += 1;
+      writing = writing
+        .then(() => write(entry, swapped, isBrief))
+        .finally(() => {
+          waiting -= 1;
+        });
+    },
+    written: () => writing,
+  };
+}

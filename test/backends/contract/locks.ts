@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import type { Backend, Lock, Tenure } from "../../../src/backends/backend.ts";
+import { eventually, type Stage, signal } from "./stage.ts";
+
+let counter = 0;
+
+/** Locks with fencing tokens. */
+export function locksSuite(stage: Stage): void {
+  describe("locks", () => {
+    const someName = () => {
+      counter += 1;
+      return `a lock/${process.pid}-${counter}`;
+    };
+    const contend = (
+      name: string,
+      contender: string,
+      skip: (why: string) => never,
+      from: Backend = stage.backend,
+    ): Lock => from.lock?.(name, contender, stage.ttl) ?? skip("it has no locks");
+    const tokenOf = (tenure: Tenure) => {
+      if (!tenure.held) throw new Error(`held by ${tenure.holder}`);
+      expect(tenure.token).toMatch(/^[0-9]+$/);
+      return BigInt(tenure.token);
+    };
+
+    it("are held by one contender at a time, and each later holder has a greater token", async ({ skip }) => {
+      const name = someName();
+      const [one, two] = [contend(name, "one", skip), contend(name, "two", skip)];
+      const first = tokenOf(await one.renew(signal));
+      expect(await two.renew(signal)).toEqual({ held: false, holder: "one" });
+      expect(tokenOf(await one.renew(signal))).toBe(first);
+      await two.release(signal);
+      expect(tokenOf(await one.renew(signal))).toBe(first);
+      await one.release(signal);
+      const second = tokenOf(await two.renew(signal));
+      expect(second).toBeGreaterThan(first);
+      expect(await one.renew(signal)).toEqual({ held: false, holder: "two" });
+      await two.release(signal);
+      expect(tokenOf(await two.renew(signal))).toBeGreaterThan(second);
+      await two.release(signal);
+      await one.release(signal);
+    });
+
+    it("of different names have nothing to do with one another", async ({ skip }) => {
+      const locks = [contend(someName(), "one", skip), contend(someName(), "two", skip)];
+      for (const lock of locks) expect((await lock.renew(signal)).held).toBe(true);
+      for (const lock of locks) await lock.release(signal);
+    });
+
+    it("go to one of many who come at once", async ({ skip }) => {
+      const name = someName();
+      const locks = Array.from({ length: 8 }, (_, n) => contend(name, `c${n}`, skip));
+      const tenures = await Promise.all(locks.map((lock) => lock.renew(signal)));
+      expect(tenures.filter(({ held }) => held)).toHaveLength(1);
+      const again = await Promise.all(locks.map((lock) => lock.renew(signal)));
+      expect(again.map(({ held }) => held)).toEqual(tenures.map(({ held }) => held));
+      for (const lock of locks) await lock.release(signal);
+    });
+
+    it("tell who holds them, and when they become free", async ({ skip }) => {
+      const name = someName();
+      const [one, two] = [contend(name, "one", skip), contend(name, "two", skip)];
+      const watch = two.watch();
+      await eventually(watch, (holder) => holder === undefined);
+      await one.renew(signal);
+      await eventually(watch, (holder) => holder === "one");
+      await one.release(signal);
+      await eventually(watch, (holder) => holder === undefined);
+      await two.renew(signal);
+      await eventually(watch, (holder) => holder === "two");
+      await watch.close();
+      await two.release(signal);
+    });
+
+    stage.able("expiry")(
+      `go to the next contender when their holder dies, and not while it beats${stage.because("expiry")}`,
+      async ({ skip }) => {
+        const { openMortal } = stage.world;
+        if (!openMortal) return skip("its tests cannot let a holder die");
+        const name = someName();
+        const mortal = await openMortal();
+        const [dying, next] = [contend(name, "dying", skip, mortal.backend), contend(name, "next", skip)];
+        const first = await dying.renew(signal);
+        const token = tokenOf(first);
+        const until = performance.now() + stage.ttl * 1500;
+        while (performance.now() < until) {
+          await dying.renew(signal);
+          expect(await next.renew(signal)).toEqual({ held: false, holder: "dying" });
+          await new Promise((resolve) => setTimeout(resolve, (stage.ttl * 1000) / 4));
+        }
+        const watch = next.watch();
+        await eventually(watch, (holder) => holder === "dying");
+        await mortal.die();
+        const end = performance.now() + (stage.ttl + 5) * 10_000;
+        let now = await next.renew(signal);
+        while (!now.held && performance.now() < end) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          now = await next.renew(signal);
+        }
+        expect(tokenOf(now)).toBeGreaterThan(token);
+        await eventually(watch, (holder) => holder === "next");
+        await watch.close();
+        await next.release(signal);
+      },
+    );
+
+    it("tell a cancelled call from an outage", async ({ skip }) => {
+      const lock = contend(someName(), "one", skip);
+      await expect(lock.renew(AbortSignal.abort())).rejects.toMatchObject({ code: "ABORTED" });
+    });
+  });
+}

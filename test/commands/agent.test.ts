@@ -1,0 +1,70 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type ScriptedDocker, startScriptedDocker } from "../registrator/scripted-docker.ts";
+import { waitFor } from "../servers/wait.ts";
+import { runHere, startHere } from "./run-here.ts";
+
+let dir: string;
+let docker: ScriptedDocker;
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), "portolan-agent-"));
+  docker = await startScriptedDocker();
+  docker.containers.set("a", { name: "a", running: true, hostPort: 8080 });
+  writeFileSync(
+    join(dir, "all.hbs"),
+    '{{#each (service "web" state="any")}}\n{{address}}:{{port}} {{state}}\n{{/each}}\n',
+  );
+});
+afterEach(async () => {
+  await docker.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const args = (...more: string[]) => [
+  ...["agent", "--docker", docker.url, "--ip", "10.0.0.5", "-t", "all.hbs:all", "--node", "host1"],
+  ...["--listen", "off", "--state-dir", "state", "--log-level", "error", ...more],
+];
+const live = () => (existsSync(join(dir, "all")) ? readFileSync(join(dir, "all"), "utf8") : "");
+
+describe("--dry-run", () => {
+  it("shows what would be registered and what would be written, and writes neither", async () => {
+    const { code, stdout } = await runHere(args("--dry-run", "--once", `file://${dir}/registry`), dir);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\+ host1:a:80 web 10\.0\.0\.5:8080 ready$/m);
+    expect(existsSync(join(dir, "all"))).toBe(false);
+    const left = existsSync(join(dir, "registry"))
+      ? readdirSync(join(dir, "registry"), { recursive: true })
+      : [];
+    expect(left.filter((name) => !["services", "nodes"].includes(String(name)))).toEqual([]);
+  });
+
+  it("shows what would be written of this host's containers where it needs no backend", async () => {
+    const { code, stdout } = await runHere(args("--dry-run", "--once"), dir);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\+10\.0\.0\.5:8080 ready$/m);
+    expect(existsSync(join(dir, "all"))).toBe(false);
+  });
+
+  it("fails where Docker does not answer", async () => {
+    const { code, stderr } = await runHere(
+      args("--dry-run", "--docker", `unix://${dir}/none.sock`, `file://${dir}/registry`),
+      dir,
+    );
+    expect([code, stderr]).toEqual([1, expect.stringContaining("none.sock")]);
+  });
+});
+
+it("--on-exit drain: the templater of the same process writes the drain, and nothing of what comes after", async () => {
+  docker.containers.set("a", {
+    ...{ name: "a", running: true, hostPort: 8080 },
+    labels: { SERVICE_DRAIN: "3s" },
+  });
+  const agent = startHere(args("--on-exit", "drain"), dir);
+  await waitFor("the first file", () => live() === "10.0.0.5:8080 ready\n", { within: 10_000 });
+  agent.stop();
+  await waitFor("the drain", () => live() === "10.0.0.5:8080 draining\n", { within: 2500 });
+  expect((await agent.ended).code).toBe(0);
+  expect(live()).toBe("10.0.0.5:8080 draining\n");
+});
