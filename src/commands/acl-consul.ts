@@ -1,4 +1,4 @@
-import { aclRule as rule } from "../backends/consul-rights.ts";
+import { aclRule as rule } from "../backends/consul/rights.ts";
 import type { ListedLayout } from "../backends/layouts/layout.ts";
 import { encodeSegment } from "../instance.ts";
 import { type Grant, nameOf, type Role, shellWord } from "./acl-role.ts";

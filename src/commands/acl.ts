@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { consulkvPlace } from "../backends/consulkv-place.ts";
-import { etcdLayout } from "../backends/etcd-layouts.ts";
+import { consulkvPlace } from "../backends/consulkv/place.ts";
+import { etcdLayout } from "../backends/etcd/layouts.ts";
 import { type BackendUrl, parseBackendUrl } from "../backends/url.ts";
-import { zookeeperLayout } from "../backends/zookeeper-layouts.ts";
+import { zookeeperLayout } from "../backends/zookeeper/layouts.ts";
 import { nearest } from "../config/nearest.ts";
 import type { Settings } from "../config/settings.ts";
 import { coded, PortolanError } from "../errors.ts";

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import Consul from "consul";
 import { afterEach, describe, expect, it } from "vitest";
-import { createConsulApi } from "../../src/backends/consul-api.ts";
+import { createConsulApi } from "../../src/backends/consul/api.ts";
 
 const signal = new AbortController().signal;
 const question = { index: 0, consistent: false };

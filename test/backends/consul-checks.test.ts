@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CheckRules, orderedChecks } from "../../src/backends/consul-checks.ts";
-import { orderInNotes, orderNotes } from "../../src/backends/consul-order.ts";
+import { type CheckRules, orderedChecks } from "../../src/backends/consul/checks.ts";
+import { orderInNotes, orderNotes } from "../../src/backends/consul/order.ts";
 import { someInstance, someOwner } from "./contract/suite.ts";
 
 const rules: CheckRules = { noScripts: undefined, leaseTtl: 15 };

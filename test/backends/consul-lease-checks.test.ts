@@ -8,11 +8,11 @@ import {
   type Owner,
   ownerText,
 } from "../../src/backends/backend.ts";
-import { openConsul } from "../../src/backends/consul.ts";
-import { consulAddress } from "../../src/backends/consul-address.ts";
-import { createConsulApi } from "../../src/backends/consul-api.ts";
-import type { OrderedCheck } from "../../src/backends/consul-checks.ts";
-import { createLeaseChecks } from "../../src/backends/consul-lease-checks.ts";
+import { consulAddress } from "../../src/backends/consul/address.ts";
+import { createConsulApi } from "../../src/backends/consul/api.ts";
+import type { OrderedCheck } from "../../src/backends/consul/checks.ts";
+import { openConsul } from "../../src/backends/consul/consul.ts";
+import { createLeaseChecks } from "../../src/backends/consul/lease-checks.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { type ErrorCode, PortolanError } from "../../src/errors.ts";
 import { encodeInstance, type Instance, sameInstance } from "../../src/instance.ts";

@@ -1,10 +1,10 @@
 // The lease on a real agent, where somebody else writes between our own writes.
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backend, instancesOf, type LeaseOptions, type Owner } from "../../src/backends/backend.ts";
-import { openConsul } from "../../src/backends/consul.ts";
-import { consulAddress } from "../../src/backends/consul-address.ts";
-import { createConsulApi } from "../../src/backends/consul-api.ts";
-import { createConsulLease } from "../../src/backends/consul-lease.ts";
+import { consulAddress } from "../../src/backends/consul/address.ts";
+import { createConsulApi } from "../../src/backends/consul/api.ts";
+import { openConsul } from "../../src/backends/consul/consul.ts";
+import { createConsulLease } from "../../src/backends/consul/lease.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { type Instance, sameInstance } from "../../src/instance.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Answer, Question } from "../../src/backends/consul-api.ts";
-import { watchQuery } from "../../src/backends/consul-query.ts";
-import { createRetries } from "../../src/backends/consul-retries.ts";
+import type { Answer, Question } from "../../src/backends/consul/api.ts";
+import { watchQuery } from "../../src/backends/consul/query.ts";
+import { createRetries } from "../../src/backends/consul/retries.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { waitFor } from "../servers/wait.ts";
 

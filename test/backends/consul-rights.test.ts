@@ -1,6 +1,6 @@
 // What `portolan acl consul` prints is given to Consul's own command line, and is enough; each rule is needed.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openConsul } from "../../src/backends/consul.ts";
+import { openConsul } from "../../src/backends/consul/consul.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";
 import { exec } from "../servers/exec.ts";

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Backend, instancesOf, type Observation } from "../../src/backends/backend.ts";
-import { openConsul } from "../../src/backends/consul.ts";
+import { openConsul } from "../../src/backends/consul/consul.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance, type Instance, type State } from "../../src/instance.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";

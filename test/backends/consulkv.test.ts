@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backend, instancesOf, ownerText } from "../../src/backends/backend.ts";
-import { createPermits } from "../../src/backends/consul-permits.ts";
-import { openConsulkv } from "../../src/backends/consulkv.ts";
+import { createPermits } from "../../src/backends/consul/permits.ts";
+import { openConsulkv } from "../../src/backends/consulkv/consulkv.ts";
 import { registratorLayout } from "../../src/backends/layouts/registrator.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";

@@ -1,7 +1,7 @@
 import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Backend, instancesOf, ownerText } from "../../src/backends/backend.ts";
-import { openEtcd } from "../../src/backends/etcd.ts";
+import { openEtcd } from "../../src/backends/etcd/etcd.ts";
 import { registratorLayout } from "../../src/backends/layouts/registrator.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";

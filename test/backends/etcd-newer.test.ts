@@ -1,7 +1,7 @@
 // etcd 3.5 beside the 3.4 of the other tests.
 import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createEtcdClient } from "../../src/backends/etcd-client.ts";
+import { createEtcdClient } from "../../src/backends/etcd/client.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
 import { get } from "../servers/http.ts";
 import { waitFor } from "../servers/wait.ts";

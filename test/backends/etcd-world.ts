@@ -1,7 +1,7 @@
 // A prefix of an etcd, as the contract suite runs in it.
 import { Etcd3 } from "etcd3";
 import type { Backend } from "../../src/backends/backend.ts";
-import { openEtcd } from "../../src/backends/etcd.ts";
+import { openEtcd } from "../../src/backends/etcd/etcd.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";

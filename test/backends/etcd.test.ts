@@ -9,8 +9,8 @@ import {
   type Observation,
   ownerText,
 } from "../../src/backends/backend.ts";
-import { openEtcd } from "../../src/backends/etcd.ts";
-import { createEtcdClient } from "../../src/backends/etcd-client.ts";
+import { createEtcdClient } from "../../src/backends/etcd/client.ts";
+import { openEtcd } from "../../src/backends/etcd/etcd.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";

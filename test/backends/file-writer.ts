@@ -1,7 +1,7 @@
 // A process that registers through the file backend, as file.test.ts runs it: beats and rewrites its record
 // until its standard input ends, then vanishes without a goodbye.
 import { ownerText } from "../../src/backends/backend.ts";
-import { openFile } from "../../src/backends/file.ts";
+import { openFile } from "../../src/backends/file/file.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 
 const [url = "", node = "", ttl = "1"] = process.argv.slice(2);

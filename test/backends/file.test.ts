@@ -9,7 +9,7 @@ import {
   type Observation,
   ownerText,
 } from "../../src/backends/backend.ts";
-import { openFile } from "../../src/backends/file.ts";
+import { openFile } from "../../src/backends/file/file.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance } from "../../src/instance.ts";
 import { exec } from "../servers/exec.ts";

@@ -5,7 +5,7 @@ import {
   type Connection,
   type ConnectionOptions,
   connect,
-} from "../../src/backends/zookeeper-connection.ts";
+} from "../../src/backends/zookeeper/connection.ts";
 
 const signal = new AbortController().signal;
 const options = (port: number, over: Partial<ConnectionOptions> = {}): ConnectionOptions => ({

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Connection, connect } from "../../src/backends/zookeeper-connection.ts";
+import { type Connection, connect } from "../../src/backends/zookeeper/connection.ts";
 import { exec } from "../servers/exec.ts";
 import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";

@@ -10,8 +10,8 @@ import {
   ownerText,
 } from "../../src/backends/backend.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
-import { openZookeeper } from "../../src/backends/zookeeper.ts";
-import { type Connection, connect } from "../../src/backends/zookeeper-connection.ts";
+import { type Connection, connect } from "../../src/backends/zookeeper/connection.ts";
+import { openZookeeper } from "../../src/backends/zookeeper/zookeeper.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { encodeInstance } from "../../src/instance.ts";
 import { freePort } from "../servers/ports.ts";

@@ -1,7 +1,7 @@
 // Checks that containers order: a real Docker, a registrator as a user runs it, and a Consul that checks.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { instancesOf, type Observation } from "../../src/backends/backend.ts";
-import { openConsul } from "../../src/backends/consul.ts";
+import { openConsul } from "../../src/backends/consul/consul.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { eventually } from "../backends/contract/suite.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";

@@ -1,0 +1,49 @@
+import { encodeSegment } from "../../instance.ts";
+import { type Backend, type BackendOptions, ownerText } from "../backend.ts";
+import { consulAddress } from "../consul/address.ts";
+import { createConsulApi, type Timing } from "../consul/api.ts";
+import { listedBy } from "../layouts/claim.ts";
+import { createListedLease } from "../layouts/listed-lease.ts";
+import type { BackendUrl } from "../url.ts";
+import { assertMayRead, readKeys } from "./keys.ts";
+import { createConsulkvListed } from "./listed.ts";
+import { consulkvPlace } from "./place.ts";
+import { createConsulkvWatch } from "./watch.ts";
+
+/** Half a minute bounds how long a connection that died silently goes unnoticed. */
+const usual: Timing = { wait: 30_000, patience: 5_000 };
+
+/**
+ * `consulkv://host:8500/prefix`: the keys `<prefix>/<service>/<id>` of Consul's KV store hold `ip:port`, and the
+ * host's session holds them together with `portolan/nodes/<node>`. Also `consulkv+tls://` and, as registrator
+ * writes it, `consulkv-unix:///path/to/socket:/prefix`. `timing` is for tests.
+ */
+export async function openConsulkv(
+  url: BackendUrl,
+  options: BackendOptions,
+  timing: Timing = usual,
+): Promise<Backend> {
+  const { agent, layout } = consulkvPlace(url);
+  const api = createConsulApi(consulAddress(agent, options), timing);
+  const watch = createConsulkvWatch(api, layout, timing.grace);
+  return {
+    title: url.title,
+    capabilities: { expiry: "session", checks: false },
+    observe: watch.observe,
+    lease: (owner, ttl, lease) =>
+      createListedLease(createConsulkvListed(api, layout, owner, ttl, lease?.inherits), layout, owner, lease),
+    async living(nodes, signal) {
+      const place = `${layout.root}/nodes/`;
+      const keys = await readKeys(api, place, signal);
+      if (keys.length === 0) await assertMayRead(api, place, signal);
+      const claimed = new Set(keys.map(({ key }) => key));
+      return new Set([...nodes].filter((node) => claimed.has(`${place}${encodeSegment(node)}`)));
+    },
+    listed: async (owner, signal) =>
+      listedBy(ownerText(owner), await readKeys(api, `${layout.root}/nodes/`, signal)),
+    async close() {
+      watch.close();
+      api.close();
+    },
+  };
+}

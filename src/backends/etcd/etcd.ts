@@ -1,0 +1,107 @@
+import { readFile } from "node:fs/promises";
+import { coded, PortolanError } from "../../errors.ts";
+import { encodeSegment } from "../../instance.ts";
+import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
+import { listedBy } from "../layouts/claim.ts";
+import { createListedLease } from "../layouts/listed-lease.ts";
+import type { BackendUrl } from "../url.ts";
+import { createEtcdClient, type EtcdUser } from "./client.ts";
+import { createFollowings } from "./follow.ts";
+import { createEtcdKv } from "./keys.ts";
+import { etcdLayout } from "./layouts.ts";
+import { createEtcdLease } from "./lease.ts";
+import { createEtcdListed } from "./listed.ts";
+import { createEtcdLock } from "./lock.ts";
+import { createEtcdWatch } from "./watch.ts";
+
+/**
+ * `etcd://h1:2379,h2:2379/prefix`, API v3. Records are the keys `<prefix>/services/<service>/<id>`, and the
+ * host's lease holds them together with `<prefix>/nodes/<node>`; the prefix is `/portolan` when the URL has
+ * no path. The server's revisions order everything, so what is shown is complete and never goes back.
+ */
+export async function openEtcd(url: BackendUrl, options: BackendOptions): Promise<Backend> {
+  const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
+  const layout = etcdLayout(url, options.layout);
+
+  const file = async (parameter: string) => {
+    const path = url.query.get(parameter);
+    if (path === undefined) return undefined;
+    return readFile(path).catch((error: unknown) => {
+      throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
+    });
+  };
+  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
+  if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
+  if (cert && !ca) throw bad("cert and key need ca, the authority that signed the server's certificate");
+  const [name, passwordFile] = [url.query.get("user"), url.query.get("password-file")];
+  if ((name === undefined) !== (passwordFile === undefined)) {
+    throw bad("user and password-file belong together; give both");
+  }
+  const password = await file("password-file");
+
+  const protocol = ca || url.scheme.endsWith("+tls") ? "https" : "http";
+  const given = url.hosts.length > 0 ? url.hosts : [{ host: "127.0.0.1", port: undefined }];
+  const hosts = given.map(({ host, port = 2379 }) => {
+    return `${protocol}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  });
+  const client = createEtcdClient(url.title, {
+    hosts,
+    ...(ca && {
+      credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) },
+    }),
+    ...(protocol === "https" && {
+      trusted: url.query.get("ca") ?? "the authorities that this system trusts",
+    }),
+    ...(name !== undefined && passwordFile !== undefined && { user: userOf(name, passwordFile, password) }),
+  });
+
+  const { follow, stop } = createFollowings(client);
+  const watch = createEtcdWatch(follow, layout);
+  return {
+    title: url.title,
+    capabilities: { expiry: "lease", checks: false },
+    observe: watch.observe,
+    lease: (owner, ttl, lease) =>
+      layout.whole
+        ? createEtcdLease(client, layout, owner, ttl, lease)
+        : createListedLease(
+            createEtcdListed(client, layout, owner, ttl, lease?.inherits),
+            layout,
+            owner,
+            lease,
+          ),
+    async living(nodes, signal) {
+      const place = `${layout.root}/nodes/`;
+      const claimed = new Set((await client.list(place, signal)).entries.map(({ key }) => key));
+      return new Set([...nodes].filter((node) => claimed.has(`${place}${encodeSegment(node)}`)));
+    },
+    ...(!layout.whole && {
+      async listed(owner: Owner, signal: AbortSignal) {
+        return listedBy(ownerText(owner), (await client.list(`${layout.root}/nodes/`, signal)).entries);
+      },
+    }),
+    kv: createEtcdKv(client, follow),
+    lock: (name, contender, ttl) => createEtcdLock(client, layout.root, follow, { name, contender, ttl }),
+    async close() {
+      watch.close();
+      stop();
+      client.close();
+    },
+  };
+}
+
+/** A user whose password is read again when the server refuses it. A file that cannot be read then changes nothing. */
+function userOf(name: string, path: string, first: Buffer | undefined): EtcdUser {
+  const line = (content: Buffer | undefined) => content?.toString().replace(/\r?\n$/, "") ?? "";
+  let last = line(first);
+  return {
+    name,
+    password: () => last,
+    async refresh() {
+      const next = line(await readFile(path).catch(() => undefined)) || last;
+      const changed = next !== last;
+      last = next;
+      return changed;
+    },
+  };
+}

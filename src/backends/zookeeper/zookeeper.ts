@@ -1,0 +1,145 @@
+import { setMaxListeners } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
+import { coded, PortolanError } from "../../errors.ts";
+import { encodeSegment } from "../../instance.ts";
+import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
+import { listedBy } from "../layouts/claim.ts";
+import { createListedLease } from "../layouts/listed-lease.ts";
+import type { BackendUrl } from "../url.ts";
+import { type Connection, type ConnectionOptions, connect } from "./connection.ts";
+import { createZookeeperFollow } from "./follow.ts";
+import { createZookeeperKv } from "./keys.ts";
+import { zookeeperLayout } from "./layouts.ts";
+import { createZookeeperLease } from "./lease.ts";
+import { createZookeeperListed } from "./listed.ts";
+import { createZookeeperLock } from "./lock.ts";
+import type { Connector } from "./session.ts";
+import { createZookeeperWatch } from "./watch.ts";
+
+/** Milliseconds: a dead server is noticed after two thirds of it. */
+const readerTimeout = 10_000;
+const readerLimit = 5_000;
+
+/**
+ * `zookeeper://h1:2181[,h2…]/chroot`. Records are the ephemeral nodes `<chroot>/services/<service>/<id>`; each
+ * host holds its own, and `<chroot>/nodes/<node>`, in one session. Readers have another session, so that
+ * reading never keeps the records of a registrator alive that no longer renews.
+ */
+export async function openZookeeper(url: BackendUrl, options: BackendOptions): Promise<Backend> {
+  const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
+  if (url.query.has("token-file")) {
+    throw bad('"token-file" is not available for ZooKeeper, which knows users; use user and password-file');
+  }
+  const layout = zookeeperLayout(url, options.layout);
+  const user = url.query.get("user");
+  const passwordFile = url.query.get("password-file");
+  if ((user === undefined) !== (passwordFile === undefined)) {
+    throw bad("user and password-file belong together; give both");
+  }
+  const file = async (parameter: string) => {
+    const path = url.query.get(parameter);
+    if (path === undefined) return undefined;
+    return readFile(path).catch((error: unknown) => {
+      throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
+    });
+  };
+  const password = (await file("password-file"))?.toString("utf8");
+  const digest = password === undefined ? undefined : `${user}:${password.replace(/\r?\n$/, "")}`;
+  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
+  if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
+  try {
+    createSecureContext({ ca, cert, key });
+  } catch (error) {
+    throw coded("BACKEND_URL", error, `backend "${url.title}": ca, cert or key: `);
+  }
+  const tls = ca || cert || url.scheme.endsWith("+tls") ? { ca, cert, key } : undefined;
+
+  const closed = new AbortController();
+  // Each connection listens to it; that is no leak.
+  setMaxListeners(0, closed.signal);
+  const hosts = shuffled(url.hosts.length > 0 ? url.hosts : [{ host: "127.0.0.1", port: undefined }]);
+
+  /** Tries each host once, beginning with the one that answered last. */
+  const dial = async (
+    want: Pick<ConnectionOptions, "timeout" | "limit" | "session" | "keepAlive" | "signal">,
+  ): Promise<Connection> => {
+    let failure: unknown;
+    for (const { host, port = 2181 } of [...hosts]) {
+      try {
+        return await connect({ ...want, host, port, digest, tls, limit: want.limit / hosts.length });
+      } catch (error) {
+        if (!(error instanceof PortolanError && error.code === "BACKEND_UNREACHABLE")) throw error;
+        failure = error;
+        hosts.push(...hosts.splice(0, 1));
+      }
+    }
+    throw failure;
+  };
+
+  const toRead = (signal: AbortSignal) =>
+    dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: true, signal });
+  const watch = createZookeeperWatch(toRead, layout);
+  const follow = createZookeeperFollow(toRead);
+  return {
+    title: url.title,
+    capabilities: { expiry: "session", checks: false },
+    observe: watch.observe,
+    lease(owner, ttl, lease) {
+      // Nobody beats for ever: without a time to live the session is but a connection.
+      const timeout = ttl === 0 ? readerTimeout : ttl * 1000;
+      const connector: Connector = (want) =>
+        dial({ ...want, timeout, keepAlive: ttl === 0, signal: closed.signal });
+      return layout.whole
+        ? createZookeeperLease(connector, layout, owner, ttl, lease)
+        : createListedLease(
+            createZookeeperListed(connector, layout, owner, ttl, lease?.inherits),
+            layout,
+            owner,
+            lease,
+          );
+    },
+    async living(nodes, signal) {
+      const on = await dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: false, signal });
+      try {
+        await on.catchUp();
+        const claimed = new Set(await on.list(`${layout.root}/nodes`));
+        return new Set([...nodes].filter((node) => claimed.has(encodeSegment(node))));
+      } finally {
+        await on.end();
+      }
+    },
+    ...(!layout.whole && {
+      async listed(owner: Owner, signal: AbortSignal) {
+        const on = await dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: false, signal });
+        try {
+          await on.catchUp();
+          const key = `${layout.root}/nodes/${encodeSegment(owner.node)}`;
+          const node = await on.read(key);
+          return node ? listedBy(ownerText(owner), [{ key, text: node.text }]) : [];
+        } finally {
+          await on.end();
+        }
+      },
+    }),
+    kv: createZookeeperKv(() => toRead(closed.signal), follow, url.path),
+    lock(name, contender, ttl) {
+      const connector: Connector = (want) =>
+        dial({ ...want, timeout: ttl * 1000, keepAlive: false, signal: closed.signal });
+      return createZookeeperLock(connector, follow, layout.root, { name, contender });
+    },
+    async close() {
+      watch.close();
+      follow.close();
+      closed.abort();
+    },
+  };
+}
+
+/** In random order, so that clients spread over the servers. */
+function shuffled<T>(list: readonly T[]): T[] {
+  return list
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
