@@ -39,6 +39,8 @@ export interface GuardedWorld {
   keep(snapshot: Snapshot | undefined): void;
   /** Why the world is not shown as the backend says it is; empty when it is. */
   notReady(): readonly string[];
+  /** What keeps it from telling yet, for the moment that a question takes. */
+  unsure(): string | undefined;
   status(): object;
   /** Ends it, once what is to be kept is written. */
   stop(): Promise<void>;
@@ -172,6 +174,10 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     },
     notReady: () =>
       asking > 0 ? [] : held.map(({ service, why }) => `${service} is held as it was: ${why}`),
+    unsure: () => {
+      const [one] = held;
+      return asking > 0 && one ? `${one.service} is held until it is known who lives` : undefined;
+    },
     status: () => ({
       ...(held.length > 0 && { held }),
       ...(isLeft && { lastGoodOf: leftAt }),

@@ -446,7 +446,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     },
     notReady() {
       const [held] = world.notReady();
-      const why = reason ?? held ?? overdue();
+      const why = reason ?? held ?? world.unsure() ?? overdue();
       return why === undefined ? undefined : `${destinations}: ${why}`;
     },
     status: () =>

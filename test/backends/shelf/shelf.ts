@@ -1,10 +1,5 @@
-import {
-  type Backend,
-  type Lease,
-  type LeaseOptions,
-  type Owner,
-  ownerText,
-} from "../../../src/backends/backend.ts";
+import type { Backend, Lease, LeaseOptions, Owner } from "../../../src/backends/backend.ts";
+import { ownerText } from "../../../src/backends/backend.ts";
 import { decodeClaim, encodeClaim } from "../../../src/backends/layouts/claim.ts";
 import { assertFree } from "../../../src/backends/layouts/free.ts";
 import { assertOurs, fateOf } from "../../../src/backends/layouts/ownership.ts";
