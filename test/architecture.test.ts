@@ -15,6 +15,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "log.ts",
     "loop.ts",
     "source.ts",
+    "state-dir.ts",
   ],
   templater: [
     "alive.ts",

@@ -29,8 +29,8 @@ export function previewRegistrations(context: Context): Promise<number> {
 }
 
 /** Starts a registrator as the settings say; `agent` does the same. */
-export const startWith: Start = ({ settings, backends, restarting }: Parts, context) =>
-  startRegistrator({ ...optionsOf(settings, restarting, context), backends });
+export const startWith: Start = ({ settings, backends, restarting, state }: Parts, context) =>
+  startRegistrator({ ...optionsOf(settings, restarting, context), backends, state });
 
 function optionsOf(
   settings: Settings,

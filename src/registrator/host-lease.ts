@@ -25,6 +25,15 @@ export interface HostLease {
   release(signal: AbortSignal): Promise<void>;
 }
 
+/**
+ * Who held this host's lease in this backend last, kept over the end of the process: Docker's id may change with an
+ * upgrade that restarts the registrator too. Neither rejects.
+ */
+export interface OwnerMemory {
+  read(): Promise<string | undefined>;
+  write(owner: string): Promise<void>;
+}
+
 /** One owner's lease, and whether it was ever held. */
 interface Owned {
   readonly owner: string;
@@ -34,17 +43,30 @@ interface Owned {
 }
 
 /** The lease of a host in this backend; nothing is asked before the first `renew`. `ttl` in seconds. */
-export function createHostLease(backend: Backend, ttl: number, options: LeaseOptions): HostLease {
+export function createHostLease(
+  backend: Backend,
+  ttl: number,
+  options: LeaseOptions,
+  memory?: OwnerMemory,
+): HostLease {
   let now: Owned | undefined;
   /** Of the Docker of before, as long as it may hold records that have no heir yet. */
   let former: Owned | undefined;
   let held = false;
   /** The one that was held last. */
   let last: Owned | undefined;
+  /** What the memory holds; undefined before it was asked. */
+  let remembered: { owner: string | undefined } | undefined;
 
+  /** The owner whose heir this one is. */
+  const testatorOf = (owner: Owner): string | undefined => {
+    if (former) return former.owner;
+    const before = remembered?.owner;
+    return before?.startsWith(`${owner.node}/`) && before !== ownerText(owner) ? before : undefined;
+  };
   const leaseOf = (owner: Owner): Owned => {
-    const inherits = former && { inherits: former.owner };
-    const lease = backend.lease(owner, ttl, { ...options, ...inherits });
+    const inherits = testatorOf(owner);
+    const lease = backend.lease(owner, ttl, { ...options, ...(inherits !== undefined && { inherits }) });
     return { owner: ownerText(owner), node: owner.node, lease, taken: false };
   };
   const leave = async (left: Owned, next: Owner, signal: AbortSignal) => {
@@ -70,9 +92,14 @@ export function createHostLease(backend: Backend, ttl: number, options: LeaseOpt
   return {
     async renew(owner, signal) {
       if (now && now.owner !== ownerText(owner)) await leave(now, owner, signal);
+      remembered ??= { owner: await memory?.read() };
       now ??= leaseOf(owner);
       const { ttl: granted, fresh } = await now.lease.renew(signal);
       now.taken = true;
+      if (remembered.owner !== now.owner) {
+        remembered = { owner: now.owner };
+        await memory?.write(now.owner);
+      }
       await giveUpFormer(signal);
       const isAnother = now !== last;
       last = now;

@@ -3,8 +3,10 @@ import type { Backend } from "../backends/backend.ts";
 import { pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Log } from "../log.ts";
+import type { StateDir } from "../state-dir.ts";
 import type { DockerOptions } from "./docker/engine.ts";
 import { createFoundRoles, electionsOn, inquiry } from "./found-roles.ts";
+import { ownerMemory } from "./owner-memory.ts";
 import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
 import type { RegistratorSettings } from "./settings.ts";
@@ -20,6 +22,8 @@ export interface RegistratorOptions {
   readonly settings: RegistratorSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Where something is kept for the next process; nowhere when absent. */
+  readonly state?: Pick<StateDir, "read" | "write">;
   /** How Docker is reached; by its URL when absent. */
   readonly connect?: DockerOptions["connect"];
   /** Told that the end will take this much longer, in ms, than the process is otherwise given for it. */
@@ -48,6 +52,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       backend,
       wish: wishes.current,
       recall: wishes.recall,
+      ...(options.state && { memory: ownerMemory(options.state, backend.title, log) }),
       lease: {
         ...(settings.adopt && { adopt: wishes.isUpstream }),
         allowCheckScripts: settings.allowCheckScripts,

@@ -4,7 +4,7 @@ import { encodeInstance, type Instance, refKey, sameInstance } from "../instance
 import type { Log } from "../log.ts";
 import { controlLoop } from "../loop.ts";
 import { createHands, goesFirst } from "./hands.ts";
-import { createHostLease } from "./host-lease.ts";
+import { createHostLease, type OwnerMemory } from "./host-lease.ts";
 import { type Fate, plan } from "./plan.ts";
 import { statusRecord } from "./status-record.ts";
 import { codeOf, isLoss, isRefusal, worst } from "./write-errors.ts";
@@ -25,6 +25,7 @@ export interface ReconcileOptions {
   /** Told of the records of an earlier run, and of those whose container is unknown; the wish may change by it. */
   recall(records: readonly Instance[]): void;
   readonly lease: LeaseOptions;
+  readonly memory?: OwnerMemory;
   readonly ttlSeconds: number;
   /** ms between two reads of what the backend holds. */
   readonly resync: number;
@@ -63,7 +64,7 @@ const askAgain = 1000;
 export function reconcile(options: ReconcileOptions): Reconciler {
   const { backend, log } = options;
   const place = { backend: backend.title };
-  const lease = createHostLease(backend, options.ttlSeconds, options.lease);
+  const lease = createHostLease(backend, options.ttlSeconds, options.lease, options.memory);
   /** The wish that the writes last went by. */
   let followed: Wish | undefined;
   /** What the backend holds of ours as last read, with our writes since. */
