@@ -36,7 +36,7 @@ function instanceLines({ instance, origins }: Explanation["instances"][number]):
     ["tags", tags.join(",")],
     ["weight", String(weight)],
     ["state", state],
-    ...(role === undefined ? [] : [["role", role] as const]),
+    ...(role === undefined && origins.role === undefined ? [] : [["role", role ?? ""] as const]),
     ...Object.entries(meta).map(([key, value]) => [`meta.${key}`, value] as const),
     ...Object.entries(checks).map(([key, value]) => [`checks.${key}`, value] as const),
   ];

@@ -624,6 +624,21 @@ describe("desired", () => {
       });
     });
 
+    it("say how a role is found that the rules do not give", () => {
+      const rolesOf = (role: string) => {
+        const world = engine(container({ labels: { SERVICE_ROLE: role } }));
+        return [...outcomesOf(world, settings(), host).values()][0]?.registered[0];
+      };
+      const asked = rolesOf("redis");
+      expect(asked?.roleSource).toEqual({ by: "redis" });
+      expect(asked?.instance).not.toHaveProperty("role");
+      expect(asked?.instance.tags).toEqual([]);
+      expect(asked?.origins.role).toBe("label SERVICE_ROLE: as the server itself says when it is asked");
+      expect(rolesOf("elect")?.origins.role).toBe("label SERVICE_ROLE: by election");
+      expect(rolesOf("master")).not.toHaveProperty("roleSource");
+      expect(rolesOf("leader")).not.toHaveProperty("roleSource");
+    });
+
     it("are there for every field of every instance", () => {
       const ports = [published(80, 1), published(443, 2)];
       const labels = { SERVICE_NAME: "a,b", SERVICE_X: "1", SERVICE_ROLE: "master", SERVICE_CHECK_TCP: "1" };

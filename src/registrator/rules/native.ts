@@ -1,6 +1,7 @@
 import type { Instance } from "../../instance.ts";
 import { type AddressPolicy, type Place, placesOf } from "../address/address.ts";
 import type { Container, ContainerPort } from "../docker/container.ts";
+import type { RoleSource } from "../roles/role-source.ts";
 import {
   checkLifecycle,
   checksOf,
@@ -171,7 +172,8 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
   const given = labelTags(labels, port, notes);
   const meta = metaOf(labels, port, notes);
   const checks = checksOf(labels, port, notes);
-  const origins = attributeOrigins({ weight, state, role, meta, checks });
+  const asked = role && source && { ...role, from: `${role.from}: ${howFound(source)}` };
+  const origins = attributeOrigins({ weight, state, role: asked ?? role, meta, checks });
 
   const phrase = phraseContext(container, port, node);
   const services = new Map<string, string>();
@@ -234,6 +236,11 @@ function reasonedOf({ port, labels, names, places }: Candidate, context: Registe
       ];
     });
   });
+}
+
+/** Half a sentence. */
+function howFound(source: RoleSource): string {
+  return source.by === "elect" ? "by election" : "as the server itself says when it is asked";
 }
 
 /** How the fields came to be that are the same for all instances of a port. */
