@@ -15,7 +15,8 @@ beforeEach(() => {
   registry.put(instance("web", 80));
   writeFileSync(join(dir, "a.txt.hbs"), '{{#each (service "web")}}\n{{address}}:{{port}}\n{{/each}}\n');
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+// A daemon that is being ended may still write into its state folder.
+afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
 
 const soon = { within: 20_000 };
 const read = (name: string) => (existsSync(join(dir, name)) ? readFileSync(join(dir, name), "utf8") : "");
