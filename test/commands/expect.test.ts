@@ -4,19 +4,20 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { Backend, Lease } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import type { Instance } from "../../src/instance.ts";
+import { someInstance, someOwner } from "../backends/contract/suite.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import { runHere } from "./run-here.ts";
 
 const signal = new AbortController().signal;
-const node = "expecting";
+const owner = someOwner({ node: "expecting" });
 const url = () => `etcd://${inject("etcd").host}:${inject("etcd").port}/expect-${process.pid}`;
 let backend: Backend;
 let lease: Lease;
 
 beforeAll(async () => {
   backend = await openBackend(url(), { env: {} });
-  lease = backend.lease({ node, engine: "e", run: "r" }, 60);
+  lease = backend.lease(owner, 60);
   await lease.renew(signal);
   const all: readonly Partial<Instance>[] = [
     { id: "web-1", service: "web" },
@@ -25,29 +26,12 @@ beforeAll(async () => {
     { id: "db-1", service: "db", role: "master", tags: ["master"] },
     { id: "db-2", service: "db", role: "slave", tags: ["slave"] },
   ];
-  for (const one of all) await lease.register(record(one), signal);
+  for (const one of all) await lease.register(someInstance(owner, { tags: [], ...one }), signal);
 });
 afterAll(async () => {
   await lease?.release(signal);
   await backend?.close();
 });
-
-function record(over: Partial<Instance>): Instance {
-  return {
-    id: "x",
-    service: "x",
-    address: "10.0.0.5",
-    port: 80,
-    protocol: "tcp",
-    tags: [],
-    meta: {},
-    weight: 1,
-    state: "ready",
-    node,
-    owner: `${node}/e`,
-    ...over,
-  };
-}
 
 /** Runs `portolan expect` on a file with this text. */
 function expecting(text: string, more: readonly string[] = [], at = url()) {

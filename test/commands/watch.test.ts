@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Lease } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
-import type { Instance } from "../../src/instance.ts";
+import { someInstance, someOwner } from "../backends/contract/suite.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
@@ -30,29 +30,18 @@ let counter = 0;
 async function ownService() {
   counter += 1;
   const service = `watched-${process.pid}-${counter}`;
-  const node = `watch-${process.pid}-${counter}`;
+  const owner = someOwner({ node: `watch-${process.pid}-${counter}` });
+  const idOf = (name: string) => `${owner.node}:${name}`;
   const backend = await openBackend(consulUrl(), { env: {} });
-  const lease: Lease = backend.lease({ node, engine: "e", run: "r" }, 15);
+  const lease: Lease = backend.lease(owner, 15);
   await lease.renew(signal);
   closers.push(async () => {
     await lease.release(signal);
     await backend.close();
   });
-  const put = (name: string, port: number) => lease.register(record(name, port), signal);
-  const record = (name: string, port: number): Instance => ({
-    id: `${node}:${name}`,
-    service,
-    address: "10.0.0.5",
-    port,
-    protocol: "tcp",
-    tags: [],
-    meta: {},
-    weight: 1,
-    state: "ready",
-    node,
-    owner: `${node}/e`,
-  });
-  const remove = (name: string) => lease.deregister({ service, id: `${node}:${name}` }, signal);
+  const put = (name: string, port: number) =>
+    lease.register(someInstance(owner, { service, id: idOf(name), port }), signal);
+  const remove = (name: string) => lease.deregister({ service, id: idOf(name) }, signal);
   return { service, put, remove };
 }
 
