@@ -49,6 +49,7 @@ export async function contend(
   let nudge = () => {};
   const watching = ballot.watch();
   const unsubscribe = watching.subscribe(() => nudge());
+  ended.addEventListener("abort", () => nudge(), { once: true });
   /** When the lock may be somebody else's, on this process's clock; undefined while it is not held. */
   let until: number | undefined;
   let finding: Finding | undefined;
@@ -84,19 +85,9 @@ export async function contend(
       tell({ finding, problem: error instanceof Error ? error.message : String(error) });
     }
     const next = failures > 0 ? Math.min(200 + backoff(failures, 200, 2_000), left()) : wait;
-    await pause(next, eitherOf(changed.signal, ended));
+    await pause(next, changed.signal);
   }
   unsubscribe();
   await watching.close();
   if (!keeps()) await ballot.release(deadline(farewell)).catch(() => {});
-}
-
-/** Aborts with the first of two signals. */
-function eitherOf(one: AbortSignal, other: AbortSignal): AbortSignal {
-  const own = new AbortController();
-  for (const signal of [one, other]) {
-    if (signal.aborted) own.abort();
-    signal.addEventListener("abort", () => own.abort(), { once: true, signal: own.signal });
-  }
-  return own.signal;
 }
