@@ -6,6 +6,7 @@ import { openConsul } from "../../src/backends/consul/consul.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance, type Instance, type State } from "../../src/instance.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";
+import { get } from "../servers/http.ts";
 import { type FaultProxy, startFaultProxy } from "../servers/proxy.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
@@ -627,6 +628,34 @@ describe("consul:", () => {
       await lease.register({ ...instances[0], id: "one-more", port: 5000 } as Instance, signal);
       await eventually(observation, (now) => instancesOf(now, "kept")?.length === 3);
       expect(seen.slice(0, -1)).toEqual(seen.slice(0, -1).map(() => ["draining", "ready"]));
+      await own.close();
+      await agent.stop();
+    });
+
+    it("shows everything on through a restart that outlasts the TTL, while the registrator beats again", async () => {
+      const agent = await startConsul({ persistent: true });
+      const own = await open(agent.port);
+      const owner = someOwner();
+      const lease = own.lease(owner, 1);
+      await lease.renew(signal);
+      await lease.register(someInstance(owner, { service: "late" }), signal);
+      const observation = watch(own, "late");
+      await eventually(observation, (now) => instancesOf(now, "late")?.length === 1);
+      const seen: unknown[] = [];
+      observation.subscribe(() => seen.push(states(observation, "late")));
+      await agent.kill();
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await agent.start();
+      const isExpired = async () =>
+        (await get(`${agent.url}/v1/health/checks/late`)).includes('"Status": "critical"');
+      await waitFor("Consul to hold it for dead", isExpired, { within: 20_000 });
+      await lease.renew(signal);
+      await waitFor("Consul to hold it for alive", async () => !(await isExpired()), { within: 20_000 });
+      await lease.register(someInstance(owner, { service: "late", id: `${owner.node}:more` }), signal);
+      await eventually(observation, (now) => instancesOf(now, "late")?.length === 2);
+      expect(seen.slice(0, -1)).toEqual(seen.slice(0, -1).map(() => ["ready"]));
+      // One that stays away is gone in the end.
+      await eventually(observation, (now) => instancesOf(now, "late")?.length === 0, 50_000);
       await own.close();
       await agent.stop();
     });

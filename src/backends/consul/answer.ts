@@ -39,28 +39,48 @@ export interface ServiceAnswer {
   readonly byText: ReadonlyMap<string, Instance>;
 }
 
+/** How an answer is to be taken. */
+export interface Reading {
+  /** Nobody can tell whether an empty list is all that there is. */
+  readonly isDoubtful?: boolean | undefined;
+  /** Whether an instance that has expired, by id, is not to be believed gone yet. */
+  isEarly?(id: string): boolean;
+}
+
 /**
  * The answer of `/v1/health/service/<name>`. An instance whose record did not change is the same object as in
- * `previous`, and `previous` itself comes back when none did. Throws RECORD when the answer is no list.
+ * `previous`, and `previous` itself comes back when none did. What has expired too lately stays as it was. Throws
+ * RECORD when the answer is no list.
  */
 export function readService(
   name: string,
   body: unknown,
   previous?: ServiceAnswer,
-  isDoubtful = false,
+  { isDoubtful = false, isEarly = () => false }: Reading = {},
 ): ServiceAnswer {
   const invalid = new Map<string, string>();
   if (isDoubtful) invalid.set(name, `service ${name}: ${doubt}`);
   const byText = new Map<string, Instance>();
+  /** By id, with its text; made only where something has expired. */
+  let before: Map<string, readonly [string, Instance]> | undefined;
+  const asBefore = (id: string) => {
+    before ??= new Map([...(previous?.byText ?? [])].map((entry) => [entry[1].id, entry]));
+    return before.get(id);
+  };
   const entries = readEntries(name, body);
   const count = new Map<string, number>();
   for (const { service } of entries) count.set(service.id, (count.get(service.id) ?? 0) + 1);
   for (const entry of entries) {
-    if (entry.service.meta["portolan-run"] !== undefined || isExpired(entry)) continue;
     const { service, node } = entry;
+    if (service.meta["portolan-run"] !== undefined) continue;
     const place = `${name}/${service.id} on ${node}`;
     // Consul's ids are unique within one of its nodes only.
     const id = count.get(service.id) === 1 ? service.id : `${service.id}@${node}`;
+    if (isExpired(entry)) {
+      const shown = asBefore(id);
+      if (shown && isEarly(id)) byText.set(...shown);
+      continue;
+    }
     try {
       const text = recordText(service, {
         id,

@@ -6,6 +6,7 @@ import { readNames, readService, type ServiceAnswer } from "./answer.ts";
 import type { ConsulApi } from "./api.ts";
 import { createBelief } from "./belief.ts";
 import { isAddressable } from "./body.ts";
+import { createExpiry } from "./expiry.ts";
 import { createHealthQueries } from "./health.ts";
 import { watchQuery } from "./query.ts";
 import { createRetries } from "./retries.ts";
@@ -54,11 +55,14 @@ export function createObserver(api: ConsulApi, grace?: number): Observer {
   const queries = createHealthQueries(api);
   const services = createShared((name) => {
     if (!isAddressable(name)) return unaddressable(name);
+    const expiry = createExpiry();
     return watchQuery<ServiceAnswer>(
       {
         ask: createBelief(api, name, (question, signal) => queries.ask(name, question, signal)),
-        read: ({ body, isDoubtful }, previous) => readService(name, body, previous, isDoubtful),
+        read: ({ body, isDoubtful }, previous) =>
+          expiry.reading((isEarly) => readService(name, body, previous, { isDoubtful, isEarly })),
         isLess: isServiceLess,
+        againIn: expiry.againIn,
       },
       retries,
       grace,

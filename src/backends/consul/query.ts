@@ -17,6 +17,8 @@ export interface Query<T> {
   read(answer: Answer, previous: T | undefined): T;
   /** Whether something is missing that nobody announced to go. */
   isLess(value: T, previous: T): boolean;
+  /** ms until the latest answer is to be read again, though nothing has changed; absent or undefined: never. */
+  againIn?(): number | undefined;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface Query<T> {
  * missing then is given `grace` ms to be registered again, with the problem beside the value of before.
  */
 export function watchQuery<T>(
-  { ask, read, isLess }: Query<T>,
+  { ask, read, isLess, againIn = () => undefined }: Query<T>,
   retries: Retries,
   grace = usualGrace,
 ): Source<T> {
@@ -39,7 +41,7 @@ export function watchQuery<T>(
   let refreshing = false;
   /** Until when a Consul that came back without what it had may be filled again. */
   let fillUntil = 0;
-  let cancelFill = () => {};
+  let cancelLook = () => {};
 
   const refresh = () => {
     index = 0;
@@ -77,14 +79,16 @@ export function watchQuery<T>(
         consistent = false;
         index = Math.max(1, answer.index);
         newest = index;
-        cancelFill();
+        cancelLook();
         const left = fillUntil - monotonic();
         if (left > 0 && before.known && isLess(value, before.value)) {
-          cancelFill = after(left, refresh);
+          cancelLook = after(left, refresh);
           unsure("Consul came back without what it had; waiting for it to be registered again");
           continue;
         }
         fillUntil = 0;
+        const again = againIn();
+        if (again !== undefined) cancelLook = after(again, refresh);
         cell.set(value);
         idle = news || monotonic() - asked > 1000 ? 0 : idle + 1;
         // Woken again and again without news: let the changes elsewhere add up.
@@ -113,7 +117,7 @@ export function watchQuery<T>(
     refresh,
     async close() {
       ended = true;
-      cancelFill();
+      cancelLook();
       turn.abort();
     },
   };
