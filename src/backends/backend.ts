@@ -194,6 +194,34 @@ export interface Lock {
   release(signal: AbortSignal): Promise<void>;
 }
 
+/** What the notes of a registry are about: `overrides/<name>` or `templaters/<name>` beside the records. */
+export type NoteArea = "overrides" | "templaters";
+
+/**
+ * Short texts that the processes of one registry leave for each other, by name, under the registry's own root. Any
+ * text that is not empty is a name. Methods reject like those of `Kv`.
+ */
+export interface Notes {
+  /** All of the area by name, in order, read now. */
+  list(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** Starts to watch all of the area. Reconnects for ever; in an outage what is known stays. */
+  watch(): Source<ReadonlyMap<string, string>>;
+  /** Creates or replaces a note, which stays until somebody removes it. */
+  put(name: string, text: string, signal: AbortSignal): Promise<void>;
+  /** Removes a note; an absent one is fine. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
+  /** Prepares a note that goes when this process beats no more. `ttl` in seconds, above 0; asks nothing yet. */
+  hold(name: string, ttl: number): HeldNote;
+}
+
+/** A note under a lease of its own. */
+export interface HeldNote {
+  /** Beats, and creates or replaces the note where it is not there with this text. */
+  renew(text: string, signal: AbortSignal): Promise<Renewal>;
+  /** Removes it. */
+  release(signal: AbortSignal): Promise<void>;
+}
+
 /** A registry store. It never logs and never exits; it reports through values and coded errors. */
 export interface Backend {
   /** The URL without secrets, for messages. */
@@ -237,6 +265,8 @@ export interface Backend {
    * among those that want the lock, and what `Tenure.holder` shows. `ttl` in seconds, above 0. Absent: no locks.
    */
   lock?(name: string, contender: string, ttl: number): Lock;
+  /** The notes of an area. Absent: this backend keeps none. */
+  notes?(area: NoteArea): Notes;
   /**
    * Closes connections and ends observations. Revokes nothing: leases run out by themselves, so that the
    * next process can take them over (call `release` before to give one up).
