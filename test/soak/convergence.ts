@@ -35,33 +35,42 @@ export async function startConvergence({ host, store, fleet }: World): Promise<C
     const last = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as { timeNano?: number };
     return Number(last.timeNano) / 1e6;
   };
-  return {
-    async probe(random) {
-      const name = random.pick([...fleet.names] as [string, ...string[]]);
-      const container = client.getContainer(name);
-      const { Id, State } = await container.inspect();
-      const wanted = !State.Running;
-      let cancel = () => {};
-      const seen = new Promise<number | undefined>((resolve) => {
-        const look = () => {
-          const now = states(name);
-          if (wanted ? now.includes("ready") : now.length === 0) resolve(Date.now());
-        };
-        const unsubscribe = observation.subscribe(look);
-        const timer = setTimeout(() => resolve(undefined), patience);
-        cancel = () => {
-          unsubscribe();
-          clearTimeout(timer);
-        };
-      });
-      try {
-        await (wanted ? container.start() : container.kill());
-        const at = await seen;
-        return at === undefined ? undefined : at - (await eventTime(Id, wanted ? "start" : "die"));
-      } finally {
-        cancel();
+  const probe = async (random: Random, tries = 5): Promise<number | undefined> => {
+    const name = random.pick([...fleet.names] as [string, ...string[]]);
+    const container = client.getContainer(name);
+    const { Id, State } = await container.inspect();
+    const wanted = !State.Running;
+    let cancel = () => {};
+    const seen = new Promise<number | undefined>((resolve) => {
+      const look = () => {
+        const now = states(name);
+        if (wanted ? now.includes("ready") : now.length === 0) resolve(Date.now());
+      };
+      const unsubscribe = observation.subscribe(look);
+      const timer = setTimeout(() => resolve(undefined), patience);
+      cancel = () => {
+        unsubscribe();
+        clearTimeout(timer);
+      };
+    });
+    try {
+      const refused = await (wanted ? container.start() : container.kill()).then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      );
+      if (refused) {
+        // Docker that was killed may refuse a container which containerd still holds for running.
+        if (tries === 1) throw refused.error;
+        return probe(random, tries - 1);
       }
-    },
+      const at = await seen;
+      return at === undefined ? undefined : at - (await eventTime(Id, wanted ? "start" : "die"));
+    } finally {
+      cancel();
+    }
+  };
+  return {
+    probe: (random) => probe(random),
     async stop() {
       await backend.close();
     },
