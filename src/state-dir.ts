@@ -58,6 +58,19 @@ export async function openStateDir(path: string): Promise<StateDir> {
   };
 }
 
+/** The pid of the process that holds a state folder now; undefined when none does. Writes nothing. */
+export async function readHolder(path: string): Promise<number | undefined> {
+  const numbers = await usable(path, () => lockNumbers(path).catch(ifThere));
+  const [highest] = numbers ?? [];
+  const holder = highest === undefined ? undefined : await readNote(path, `lock.${highest}`);
+  return holder !== undefined && isAlive(holder) ? pidOf(holder) : undefined;
+}
+
+/** What stands under a name in a state folder that another process may hold; undefined when there is nothing. */
+export function readNote(path: string, name: string): Promise<string | undefined> {
+  return usable(path, () => readIfThere(join(path, name)));
+}
+
 /**
  * Takes the lock and returns what releases it.
  *

@@ -161,4 +161,14 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     daemon: false,
     load: async () => (await import("./migrate.ts")).runMigrate,
   },
+  healthcheck: {
+    positionals: "",
+    summary: "ask what runs on this host whether it works: exit 0 or 1",
+    examples: [
+      ["healthcheck", "for HEALTHCHECK in an image, or a cron job"],
+      ["healthcheck --state-dir /srv/portolan/state", "one with a state folder of its own"],
+    ],
+    daemon: false,
+    load: async () => (await import("./healthcheck.ts")).runHealthcheck,
+  },
 };

@@ -25,6 +25,7 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   journal: { backends: 0, names: 1, needsBackend: false },
   rollback: { backends: 0, names: 1, needsBackend: false },
   migrate: { backends: 0, names: 2, needsBackend: false },
+  healthcheck: { backends: 0, names: 0, needsBackend: false },
 };
 
 /** The words that stand alone, told apart. */

@@ -13,6 +13,7 @@ export const commandNames = [
   "journal",
   "rollback",
   "migrate",
+  "healthcheck",
 ] as const;
 
 /** The commands that take a command line of their own, after `--`. */

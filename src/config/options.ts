@@ -101,6 +101,8 @@ const ofRules = { commands: ["registrator", "agent", "explain"], section: "regis
 const ofRegistrator = { ...ofRules, effective: registrator } as const;
 /** What reads the state folder of a templater, and has none of its own. */
 const ofState: readonly CommandName[] = ["journal", "rollback"];
+/** What reads the state folder of any daemon. */
+const ofAnyState: readonly CommandName[] = ["healthcheck"];
 const ofTemplater = { commands: templater, section: "templater" } as const;
 
 /**
@@ -318,7 +320,7 @@ export const options = {
     section: "own",
     top: true,
     path: true,
-    effective: [...daemons, ...ofState],
+    effective: [...daemons, ...ofState, ...ofAnyState],
     help: "what is remembered",
     shown: "/var/lib/portolan/state/COMMAND",
   }),

@@ -4,6 +4,14 @@ import { join } from "node:path";
 import type { CommandName } from "./command-name.ts";
 import type { Env } from "./settings.ts";
 
+/** The commands that have a state folder. */
+const keepers = ["registrator", "templater", "agent"] as const;
+
+/** Every folder that may be the default state folder of a command that runs on this host. Creates nothing. */
+export function stateFolders(env: Env, system = "/var/lib/portolan/state"): readonly string[] {
+  return keepers.flatMap((command) => [join(system, command), userFolder(command, env)]);
+}
+
 /**
  * The state folder that a templater has by default, be it alone or in an agent: the first one that holds the
  * notes of one, else the templater's. Creates nothing.

@@ -647,10 +647,14 @@ describe("consul:", () => {
       await new Promise((resolve) => setTimeout(resolve, 1_500));
       await agent.start();
       const isExpired = async () =>
-        (await get(`${agent.url}/v1/health/checks/late`)).includes('"Status": "critical"');
+        (await get(`${agent.url}/v1/health/checks/late`)).includes('"Status":"critical"');
       await waitFor("Consul to hold it for dead", isExpired, { within: 20_000 });
-      await lease.renew(signal);
-      await waitFor("Consul to hold it for alive", async () => !(await isExpired()), { within: 20_000 });
+      await waitFor("the reader", () => !observation.current().problem, { within: 20_000 });
+      const isAlive = async () => {
+        await lease.renew(signal);
+        return !(await isExpired());
+      };
+      await waitFor("Consul to hold it for alive", isAlive, { within: 20_000 });
       await lease.register(someInstance(owner, { service: "late", id: `${owner.node}:more` }), signal);
       await eventually(observation, (now) => instancesOf(now, "late")?.length === 2);
       expect(seen.slice(0, -1)).toEqual(seen.slice(0, -1).map(() => ["ready"]));

@@ -111,14 +111,17 @@ export async function startFleet(host: DockerHost, { containers, hands }: FleetS
     async expected() {
       const filters = { label: [`${label}=1`] };
       const list = await client.listContainers({ filters });
-      return list.map(
-        ({ Names, Labels, Ports, State }): Expected => ({
+      return list.flatMap(({ Names, Labels, Ports, State }): Expected | [] => {
+        const port = Ports.find(({ PublicPort, IP }) => PublicPort && !IP?.includes(":"))?.PublicPort;
+        // A Docker that was ended while it started a container may bring it back without its published port.
+        if (port === undefined) return [];
+        return {
           service: Labels.SERVICE_NAME ?? "",
           container: Names[0]?.slice(1) ?? "",
-          port: Ports.find(({ PublicPort, IP }) => PublicPort && !IP?.includes(":"))?.PublicPort ?? 0,
+          port,
           state: State === "paused" ? "paused" : "ready",
-        }),
-      );
+        };
+      });
     },
   };
 }

@@ -16,9 +16,9 @@ export interface HealthQueries {
  * Blocking queries at once. By default Consul hangs up on who has more than 200 connections, and counts all
  * programs of a host together.
  */
-const places = 48;
+const places = 16;
 /** Reads at once that are answered without delay. */
-const parallel = 16;
+const parallel = 8;
 /** ms between two rounds at least. */
 const rest = 100;
 /** Wakings without a change after which a round is made all the same, in case one went amiss. */
