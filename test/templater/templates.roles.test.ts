@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Instance, Role } from "../../src/instance.ts";
 import { loadTemplate } from "../../src/templater/load.ts";
+import { stepsBetween } from "../../src/templater/reload/haproxy/changes.ts";
+import { openSession } from "../../src/templater/reload/haproxy/cli.ts";
+import { applyOperations } from "../../src/templater/reload/haproxy/runtime.ts";
 import { renderTemplate } from "../../src/templater/render.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
 import { ensureInstalled } from "../servers/install.ts";
@@ -113,6 +116,20 @@ describe("haproxy-failover.cfg", () => {
     expect(await lines(db("a", "slave"), db("b", "master"))).toEqual(before);
     expect(await lines(db("a", "slave"), db("b", "slave"))).toEqual(before);
     expect(await lines(db("b", "master"))).toEqual(before);
+  });
+
+  it("is told of a role that moves while it runs, without a reload", async () => {
+    const before = [db("a", "master"), db("b", "slave")];
+    await apply(...before);
+    await isHeard(write, "a");
+    const after = await renderRoles(db("a", "slave"), db("b", "master"));
+    const steps = stepsBetween(await renderRoles(...before), after);
+    if ("reload" in steps) throw new Error(steps.reload);
+    const session = await openSession(join(dir, "admin.sock"), AbortSignal.timeout(20_000));
+    await applyOperations(session, steps.operations, () => undefined);
+    session.close();
+    await isHeard(write, "b");
+    await isHeard(read, "a");
   });
 
   it("follows the role, and leads readers to the master while there is no slave", async () => {
