@@ -10,6 +10,7 @@ import { startCrowd } from "./crowd.ts";
 import { type BenchOptions, readOptions, type Subject } from "./options.ts";
 import type { Programs } from "./programs.ts";
 import { benchRegistrator } from "./registrator.ts";
+import { benchRender } from "./render.ts";
 import { type Result, tableOf } from "./result.ts";
 import { benchScale } from "./scale.ts";
 import { startStore } from "./start-store.ts";
@@ -82,13 +83,9 @@ async function scale(options: BenchOptions, programs: Programs, notes: Notes): P
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
-  await cleanLeftovers();
-  const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
-  const floor = await buildFloor();
-  const programs: Programs = { cli: options.cli, floor, haproxy: haproxy.haproxy, n: options.n };
   const notes: Notes = { results: [], loads: { start: load() } };
-  if (options.n > 0) await latencies(options, programs, notes);
-  if (options.scale > 0) await scale(options, programs, notes);
+  if (options.render) await noting(notes, "render", async () => benchRender());
+  if (options.only.length > 0) await benchServers(options, notes);
   const { results, loads } = notes;
   const order = [...new Set(results.map(({ what }) => what))];
   const sorted = order.flatMap((what) => results.filter((result) => result.what === what));
@@ -96,6 +93,16 @@ async function main(): Promise<number> {
   const run = { node: process.version, loadAverage: loads, results: sorted };
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(run, undefined, 1)}\n`);
   return 0;
+}
+
+/** All that needs servers and the built product. */
+async function benchServers(options: BenchOptions, notes: Notes): Promise<void> {
+  await cleanLeftovers();
+  const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
+  const floor = await buildFloor();
+  const programs: Programs = { cli: options.cli, floor, haproxy: haproxy.haproxy, n: options.n };
+  if (options.n > 0) await latencies(options, programs, notes);
+  if (options.scale > 0) await scale(options, programs, notes);
 }
 
 try {

@@ -5,11 +5,16 @@ import { parseArgs } from "node:util";
 export const subjects = ["file", "consul", "etcd", "zookeeper", "memory"] as const;
 export type Subject = (typeof subjects)[number];
 
+/** What `--only` takes: the subjects, and `render`, which needs no server. */
+const parts = [...subjects, "render"] as const;
+
 /** What a run of the bench is told. */
 export interface BenchOptions {
   /** Samples of each latency, for product and floor; 0 leaves all but the scale out. */
   readonly n: number;
   readonly only: readonly Subject[];
+  /** Whether rendering in this process is measured: `render` among what is benched. */
+  readonly render: boolean;
   /** Containers of the part that measures many of them; 0 leaves it out. */
   readonly scale: number;
   /** Where the results go as JSON, besides the table. */
@@ -25,7 +30,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     options: {
       n: { type: "string", default: "30" },
       scale: { type: "string", default: "500" },
-      only: { type: "string", default: subjects.join() },
+      only: { type: "string", default: parts.join() },
       json: { type: "string" },
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
     },
@@ -37,10 +42,18 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (!Number.isInteger(scale) || scale < 0) {
     throw new Error(`--scale ${values.scale}: not a number of containers`);
   }
-  const only = values.only.split(",").map((name) => {
-    const subject = subjects.find((one) => one === name);
-    if (!subject) throw new Error(`--only ${name}: not one of ${subjects.join(", ")}`);
-    return subject;
+  const chosen = values.only.split(",").map((name) => {
+    const part = parts.find((one) => one === name);
+    if (!part) throw new Error(`--only ${name}: not one of ${parts.join(", ")}`);
+    return part;
   });
-  return { n, scale, only, json: values.json, cli: resolve(values.cli) };
+  const only = subjects.filter((subject) => chosen.includes(subject));
+  return {
+    n,
+    scale,
+    only,
+    render: chosen.includes("render"),
+    json: values.json,
+    cli: resolve(values.cli),
+  };
 }
