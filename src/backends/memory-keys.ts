@@ -1,8 +1,9 @@
 import { PortolanError } from "../errors.ts";
 import { createCell, type Source } from "../source.ts";
-import type { Kv, Lock } from "./backend.ts";
+import type { Kv, Lock, NoteArea, Notes } from "./backend.ts";
 import { observeKeys } from "./key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree, trimmed } from "./key-paths.ts";
+import { createNotes } from "./notes.ts";
 
 /** Keys and values of this process. */
 export function createMemoryKv(): Kv {
@@ -99,6 +100,34 @@ export function createMemoryLocks(): (name: string, contender: string, ttl: numb
       changed();
     },
   });
+}
+
+/** Notes among parts of this process, which all die together: those that are held do not expire either. */
+export function createMemoryNotes(): (area: NoteArea) => Notes {
+  const kv = createMemoryKv();
+  /** Who renewed a note last, of those that are held. */
+  const holders = new Map<string, unknown>();
+
+  return (path) =>
+    createNotes(kv, {
+      path,
+      hold(key, ttl) {
+        const holder = {};
+        return {
+          async renew(text, signal) {
+            const fresh = holders.get(key) !== holder;
+            if (fresh || (await kv.get(key, signal)) !== text) await kv.put(key, text, signal);
+            holders.set(key, holder);
+            return { ttl, fresh };
+          },
+          async release(signal) {
+            if (holders.get(key) !== holder) return;
+            await kv.remove(key, signal);
+            holders.delete(key);
+          },
+        };
+      },
+    });
 }
 
 /** Throws ABORTED where the caller has given up. */

@@ -2,7 +2,7 @@ import { PortolanError } from "../errors.ts";
 import { encodeInstance, encodeSegment, type Instance, type InstanceRef } from "../instance.ts";
 import { createCell } from "../source.ts";
 import { type Backend, type Lease, type Owner, ownerText, type Snapshot } from "./backend.ts";
-import { assertLive, createMemoryKv, createMemoryLocks } from "./memory-keys.ts";
+import { assertLive, createMemoryKv, createMemoryLocks, createMemoryNotes } from "./memory-keys.ts";
 import { createRecords, emptySnapshot, only, shareSnapshot } from "./records.ts";
 
 /**
@@ -101,6 +101,7 @@ export async function openMemory(): Promise<Backend> {
 
     kv: createMemoryKv(),
     lock: createMemoryLocks(),
+    notes: createMemoryNotes(),
 
     // The records outlive a closed connection, as in every backend.
     close: async () => {},

@@ -21,6 +21,12 @@ export interface Records {
 /** The snapshot to begin with: nothing is known. */
 export const emptySnapshot: Snapshot = { services: new Map(), complete: false, invalid: new Map() };
 
+/** Characters of a reason: it may quote a record, of which nobody knows how long it is. */
+const longest = 500;
+
+const shortened = (reason: string) =>
+  reason.length > longest ? `${reason.slice(0, longest)}… (${reason.length} characters)` : reason;
+
 /** An empty set of records. `read` makes the instance of a key and its text, and throws where there is none. */
 export function createRecords(read: (key: string, text: string) => Instance = readRecord): Records {
   const held = new Map<string, { text: string; instance?: Instance; error?: string }>();
@@ -30,7 +36,7 @@ export function createRecords(read: (key: string, text: string) => Instance = re
     try {
       held.set(key, { text, instance: read(key, text) });
     } catch (error) {
-      held.set(key, { text, error: error instanceof Error ? error.message : String(error) });
+      held.set(key, { text, error: shortened(error instanceof Error ? error.message : String(error)) });
     }
   };
 

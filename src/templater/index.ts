@@ -11,6 +11,7 @@ import { openLastGood } from "./last-good.ts";
 import { watchPins } from "./pins.ts";
 import { openRecords, type Records } from "./records.ts";
 import type { Target } from "./target.ts";
+import { createUnreadable } from "./unreadable.ts";
 
 /** What a templater is made of. */
 export interface TemplaterOptions extends KeepOptions {
@@ -112,6 +113,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     }),
   );
   const problem = () => observation.current().problem;
+  const unreadable = createUnreadable(backend.title, log);
   /** One line for an outage, however many ways of failing it has. */
   const reportProblem = () => {
     const now = problem();
@@ -125,19 +127,21 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   };
   observation.subscribe(() => {
     reportProblem();
+    unreadable.see(observation.current());
     look();
     readiness.changed();
   });
 
   const notReady = () => {
-    const now = problem() ?? keyProblem();
+    const now = (problem() ?? keyProblem())?.error.message;
     return [
-      ...(now ? [`${backend.title}: ${now.error.message}`] : []),
+      ...(now === undefined ? [] : [now.includes(backend.title) ? now : `${backend.title}: ${now}`]),
       ...keepers.flatMap((keeper) => keeper.notReady() ?? []),
     ];
   };
   const readiness = createReadiness(notReady);
   reportProblem();
+  unreadable.see(observation.current());
   let isWatching = false;
   void watch().then(() => {
     isWatching = true;
@@ -153,6 +157,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
       backend: backend.title,
       problem: problem()?.error.message,
       staleSeconds: staleSince === undefined ? 0 : Math.round((monotonic() - staleSince) / 1000),
+      unreadable: unreadable.status(),
       targets: keepers.flatMap((keeper) => keeper.status()),
     }),
     synced: readiness.synced,

@@ -65,7 +65,12 @@ export function codedFailure({ title, tls }: Address, error: unknown, needed?: s
     return new PortolanError("BACKEND_UNREACHABLE", `${title}: ${distrust}`, { cause: error });
   }
   const status = error.response.statusCode ?? 0;
-  const message = `${title}: ${said(error)} (${status})`;
+  const words = said(error);
+  if (status === 404 && /^404 page not found|^</.test(words)) {
+    const wayOut = "what answers there is no Consul agent; name its HTTP port, usually 8500";
+    return new PortolanError("BACKEND_UNREACHABLE", `${title}: ${wayOut}`, { cause: error });
+  }
+  const message = `${title}: ${words} (${status})`;
   if (status === 401 || status === 403) {
     return new PortolanError("BACKEND_DENIED", `${message}: ${needed ?? seeRules}`, { cause: error });
   }

@@ -381,7 +381,7 @@ function translate(
   needed: (() => string) | undefined,
 ): PortolanError {
   if (error instanceof PortolanError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = plain(error instanceof Error ? error.message : String(error));
   const as = (code: PortolanError["code"], what = message) =>
     new PortolanError(code, `${title}: ${what}`, { cause: error });
   if (error instanceof ClientClosedError) return as("ABORTED", "the connection was closed");
@@ -404,8 +404,19 @@ function translate(
   return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
 }
 
-/** What to do about one end that does not trust the other. */
+/** What gRPC says of a failed connection, without its code, its time and its empty "Resolution note:". */
+function plain(message: string): string {
+  const [, cause] =
+    /No connection established\. Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?\. Resolution note:/s.exec(
+      message,
+    ) ?? [];
+  return cause === undefined ? message : `no connection: ${cause}`;
+}
+
+/** What to do about a server that is not there, or about one end that does not trust the other. */
 function wayOut(message: string, trusted: string | undefined): string {
+  if (/ECONNREFUSED/.test(message)) return "; see that etcd serves clients there";
+  if (/^no connection: Protocol error/.test(message)) return "; what answers there is no etcd, or speaks TLS";
   if (/altnames/i.test(message)) return "; name the host as its certificate does";
   if (trusted === undefined) return "";
   if (/self[- ]signed|unable to (verify|get)|certificate signature/i.test(message)) {

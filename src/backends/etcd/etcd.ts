@@ -4,6 +4,7 @@ import { encodeSegment } from "../../instance.ts";
 import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
 import { listedBy } from "../layouts/claim.ts";
 import { createListedLease } from "../layouts/listed-lease.ts";
+import { createNotes } from "../notes.ts";
 import type { BackendUrl } from "../url.ts";
 import { createEtcdClient, type EtcdUser } from "./client.ts";
 import { createFollowings } from "./follow.ts";
@@ -12,6 +13,7 @@ import { etcdLayout } from "./layouts.ts";
 import { createEtcdLease } from "./lease.ts";
 import { createEtcdListed } from "./listed.ts";
 import { createEtcdLock } from "./lock.ts";
+import { holdEtcdNote } from "./notes.ts";
 import { createEtcdWatch } from "./watch.ts";
 
 /**
@@ -57,6 +59,7 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
 
   const { follow, stop } = createFollowings(client);
   const watch = createEtcdWatch(follow, layout);
+  const kv = createEtcdKv(client, follow);
   return {
     title: url.title,
     capabilities: { expiry: "lease", checks: false },
@@ -80,8 +83,13 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
         return listedBy(ownerText(owner), (await client.list(`${layout.root}/nodes/`, signal)).entries);
       },
     }),
-    kv: createEtcdKv(client, follow),
+    kv,
     lock: (name, contender, ttl) => createEtcdLock(client, layout.root, follow, { name, contender, ttl }),
+    notes: (area) =>
+      createNotes(kv, {
+        path: `${layout.root}/${area}`,
+        hold: (key, ttl) => holdEtcdNote(client, key, ttl),
+      }),
     async close() {
       watch.close();
       stop();

@@ -1,9 +1,11 @@
+import { join } from "node:path";
 import { PortolanError } from "../../errors.ts";
 import type { Backend, BackendOptions } from "../backend.ts";
 import type { BackendUrl } from "../url.ts";
 import { createFileKv } from "./keys.ts";
 import { createFileLease } from "./lease.ts";
 import { createFileLock } from "./lock.ts";
+import { createFileNotes } from "./notes.ts";
 import { fileLayout } from "./store.ts";
 import { createFileWatch } from "./watch.ts";
 
@@ -25,7 +27,11 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
 
   const paths = fileLayout(url.path);
   const watch = createFileWatch(url.title, paths);
-  const kv = createFileKv(url.title, paths, url.path);
+  const kv = createFileKv(url.title, paths, { folder: join(url.path, "keys") });
+  const notes = {
+    overrides: createFileNotes(url.title, paths, join(url.path, "overrides")),
+    templaters: createFileNotes(url.title, paths, join(url.path, "templaters")),
+  };
   return {
     title: url.title,
     capabilities: { expiry: "heartbeat", checks: false },
@@ -34,9 +40,10 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
     living: async (nodes) => new Set([...nodes].filter(watch.lives)),
     kv,
     lock: (name, contender, ttl) => createFileLock(url.title, url.path, { name, contender, ttl }),
+    notes: (area) => notes[area],
     async close() {
       watch.close();
-      kv.close();
+      for (const { close } of [kv, notes.overrides, notes.templaters]) close();
     },
   };
 }

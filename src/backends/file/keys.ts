@@ -22,13 +22,26 @@ import {
 /** The name by which half-written values are told from a registrator's. */
 const writer = "keys";
 
-/** Keys and values as the files below `keys`: `a/b` is `keys/a/b`, each segment encoded as in the records' names. */
-export function createFileKv(title: string, layout: FileLayout, root: string): Kv & { close(): void } {
-  const folder = join(root, "keys");
+/** The files of keys and values. */
+export interface FilePlace {
+  readonly folder: string;
+  /** The keys' segments are the files' names as they are. Else they are encoded as in the records' names. */
+  readonly plain?: boolean;
+  /** Which files count, asked after each was read; all when absent. */
+  shows?(file: string): Promise<boolean>;
+}
+
+/** Keys and values as the files below a folder: `a/b` is `<folder>/a/b`. */
+export function createFileKv(
+  title: string,
+  layout: FileLayout,
+  { folder, plain = false, shows = async () => true }: FilePlace,
+): Kv & { close(): void } {
+  const [encode, decode] = plain ? [String, String] : [encodeSegment, decodeSegment];
   const nudge = createFileNudge(folder);
   const call = <T>(signal: AbortSignal, work: () => Promise<T>) =>
     limited(signal, work, (error) => fileError(title, error));
-  const fileOf = (key: string) => join(folder, ...segmentsOf(key).map(encodeSegment));
+  const fileOf = (key: string) => join(folder, ...segmentsOf(key).map(encode));
 
   /** Nothing there means that nothing was put there only where the registry itself is there. */
   const assertThere = async () => {
@@ -53,10 +66,11 @@ export function createFileKv(title: string, layout: FileLayout, root: string): K
       });
       const named = entries.filter(({ name }) => !name.startsWith("."));
       await onEach(named, async (entry) => {
-        const key = `${prefix}${decodeSegment(entry.name)}`;
+        const key = `${prefix}${decode(entry.name)}`;
         if (entry.isDirectory()) return visit(join(dir, entry.name), `${key}/`);
-        const text = await readText(join(dir, entry.name));
-        if (text !== undefined) found.push([key, text]);
+        const file = join(dir, entry.name);
+        const text = await readText(file);
+        if (text !== undefined && (await shows(file))) found.push([key, text]);
       });
     };
     await visit(fileOf(path), "");

@@ -10,6 +10,7 @@ import {
   decodeNode,
   type FileLayout,
   fileError,
+  firstBeat,
   listFolder,
   makeFolder,
   type NodeFile,
@@ -19,9 +20,6 @@ import {
   remove,
   temporaryPrefix,
 } from "./store.ts";
-
-/** The counter's first value: with as many digits as its last one, a beat never changes the file's length. */
-const firstBeat = 1_000_000_000;
 
 /**
  * The heartbeat of a host: the file `nodes/<node>`, whose counter goes up with every renewal.

@@ -7,10 +7,7 @@ import type { Lock, Tenure } from "../backend.ts";
 import { limited } from "../limited.ts";
 import { createTurns } from "../turns.ts";
 import { createFileNudge } from "./nudge.ts";
-import { fileError, listFolder, makeFolder, putFile, readText, remove } from "./store.ts";
-
-/** The counter's first value: with as many digits as its last one, a beat never changes the file's length. */
-const firstBeat = 1_000_000_000;
+import { fileError, firstBeat, listFolder, makeFolder, putFile, readText, remove } from "./store.ts";
 
 /** What a lock's file says. */
 interface Holding {

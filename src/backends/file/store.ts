@@ -1,5 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import {
+  access,
+  constants,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  statfs,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PortolanError } from "../../errors.ts";
 import { encodeSegment, type InstanceRef } from "../../instance.ts";
@@ -49,6 +62,9 @@ export function decodeNode(text: string): NodeFile | undefined {
   }
 }
 
+/** A counter's first value: with as many digits as its last one, a beat never changes its file's length. */
+export const firstBeat = 1_000_000_000;
+
 /** Makes the folder and those above it, readable for everybody. */
 export async function makeFolder(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o755 });
@@ -69,6 +85,26 @@ export async function listFolder(dir: string): Promise<readonly string[] | undef
 export async function fingerprint(path: string): Promise<string | undefined> {
   const stats = await absentIsUndefined(stat(path, { bigint: true }));
   return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
+}
+
+/**
+ * Writes the beginning of a file in place, whose `change` of the text has the same length, where there is one. One
+ * that somebody removed is not made again. Answers the text before, undefined where there was no file.
+ */
+export async function rewrite(
+  path: string,
+  change: (text: string) => string | undefined,
+): Promise<string | undefined> {
+  const file = await absentIsUndefined(open(path, "r+"));
+  if (!file) return undefined;
+  try {
+    const text = await file.readFile("utf8");
+    const next = change(text);
+    if (next !== undefined) await file.write(next, 0);
+    return text;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Removes a file; an absent one is fine. */
@@ -111,6 +147,17 @@ export async function putFile(
     await remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Why nothing can be written in a folder, whoever writes; undefined where something can. */
+export async function unwritable(dir: string): Promise<string | undefined> {
+  const readOnly = await access(dir, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "EROFS",
+  );
+  if (readOnly) return `${dir} is on a read-only file system`;
+  const { bavail, blocks } = await statfs(dir);
+  return blocks > 0 && bavail === 0 ? `the disk of ${dir} is full` : undefined;
 }
 
 /** `work` on every item, on a few at a time: all at once could take more files than a process may open. */

@@ -1,4 +1,4 @@
-import { access, constants, stat, statfs } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { watch as watchFolders } from "chokidar";
 import { after, monotonic } from "../../clock.ts";
@@ -14,6 +14,7 @@ import {
   makeFolder,
   onEach,
   readText,
+  unwritable,
 } from "./store.ts";
 
 /** Milliseconds between two looks at the folders, for what their watch did not tell. */
@@ -278,17 +279,6 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
 async function identity(layout: FileLayout): Promise<string> {
   const folders = await Promise.all([stat(layout.services), stat(layout.nodes)]);
   return folders.map(({ dev, ino }) => `${dev}:${ino}`).join();
-}
-
-/** Why nothing can be written in a folder, whoever writes; undefined where something can. */
-async function unwritable(dir: string): Promise<string | undefined> {
-  const readOnly = await access(dir, constants.W_OK).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === "EROFS",
-  );
-  if (readOnly) return `${dir} is on a read-only file system`;
-  const { bavail, blocks } = await statfs(dir);
-  return blocks > 0 && bavail === 0 ? `the disk of ${dir} is full` : undefined;
 }
 
 /** Like listFolder; rejects when there is no folder. */

@@ -8,6 +8,7 @@ import { handoverSuite } from "./handover.ts";
 import { keysSuite } from "./keys.ts";
 import { lastingSuite } from "./lasting.ts";
 import { locksSuite } from "./locks.ts";
+import { notesSuite } from "./notes.ts";
 import { observationSuite } from "./observation.ts";
 import { ownershipSuite } from "./ownership.ts";
 import { registrationSuite } from "./registration.ts";
@@ -85,6 +86,7 @@ export function contractSuite(contract: Contract): void {
     lastingSuite(stage);
     keysSuite(stage);
     locksSuite(stage);
+    notesSuite(stage);
     endingSuite(stage);
     faultsSuite(stage);
   });

@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import type { Backend, Notes } from "../../../src/backends/backend.ts";
+import { eventually, type Stage, signal, someOwner } from "./stage.ts";
+
+let counter = 0;
+
+/** Notes, kept and held. */
+export function notesSuite(stage: Stage): void {
+  describe("notes", () => {
+    const someName = () => {
+      counter += 1;
+      return `note-${process.pid}-${counter}`;
+    };
+    const notesOf = (skip: (why: string) => never, from: Backend = stage.backend): Notes =>
+      from.notes?.("templaters") ?? skip("it keeps no notes");
+
+    it("are put, replaced, listed by name in order, and removed, whatever their names", async ({ skip }) => {
+      // A folder without any registrator's claim is not believed to be empty.
+      const lease = await stage.joined(someOwner());
+      const notes = notesOf(skip);
+      const own = someName();
+      const names = ["a/b/c", ".hidden", "..", "node:h1", "é ☃", "100%", "%2F", "x.y"].map(
+        (n) => `${n}${own}`,
+      );
+      for (const name of names) await notes.put(name, `first ${name}`, signal);
+      for (const name of names) await notes.put(name, `{"of":"${name}"}\n`, signal);
+      const mine = [...(await notes.list(signal))].filter(([name]) => name.endsWith(own));
+      expect(mine).toEqual([...names].sort().map((name) => [name, `{"of":"${name}"}\n`]));
+      const others = stage.backend.notes?.("overrides");
+      expect([...((await others?.list(signal)) ?? [])].filter(([name]) => name.endsWith(own))).toEqual([]);
+      for (const name of [...names, ...names]) await notes.remove(name, signal);
+      const left = [...(await notes.list(signal)).keys()];
+      expect(left.filter((name) => name.endsWith(own))).toEqual([]);
+      await lease.release(signal);
+    });
+
+    it("are watched: all at first, each change, and the same map while nothing changes", async ({ skip }) => {
+      const notes = notesOf(skip);
+      const [one, two] = [someName(), someName()];
+      await notes.put(one, "1", signal);
+      const watch = notes.watch();
+      const first = await eventually(watch, (all) => all.get(one) === "1");
+      expect(watch.current()).toMatchObject({ known: true });
+      await notes.put(one, "1", signal);
+      watch.refresh();
+      await notes.put(two, "2", signal);
+      const second = await eventually(watch, (all) => all.get(two) === "2");
+      expect(second).not.toBe(first);
+      const now = watch.current();
+      expect(now.known && now.value).toBe(second);
+      await notes.remove(one, signal);
+      await eventually(watch, (all) => !all.has(one) && all.get(two) === "2");
+      await watch.close();
+      await notes.remove(two, signal);
+    });
+
+    it("are held under a lease of their own, changed by renewal, and gone after their release", async ({
+      skip,
+    }) => {
+      const notes = notesOf(skip);
+      const name = someName();
+      const held = notes.hold(name, stage.ttl);
+      expect((await notes.list(signal)).has(name)).toBe(false);
+      const first = await held.renew("one", signal);
+      expect(first.fresh).toBe(true);
+      expect(first.ttl).toBeGreaterThan(0);
+      expect((await notes.list(signal)).get(name)).toBe("one");
+      expect((await held.renew("two", signal)).fresh).toBe(false);
+      expect((await notes.list(signal)).get(name)).toBe("two");
+      // Whoever takes the name over is not disturbed by the end of the one before.
+      const next = notes.hold(name, stage.ttl);
+      await next.renew("three", signal);
+      await held.release(signal);
+      expect((await notes.list(signal)).get(name)).toBe("three");
+      await notes.remove(name, signal);
+      await next.renew("three", signal);
+      expect((await notes.list(signal)).get(name)).toBe("three");
+      await next.release(signal);
+      await next.release(signal);
+      expect((await notes.list(signal)).has(name)).toBe(false);
+    });
+
+    stage.able("expiry")(
+      `go when their holder dies, not before, and come back with it${stage.because("expiry")}`,
+      async ({ skip }) => {
+        const { openMortal } = stage.world;
+        if (!openMortal) return skip("its tests cannot let a holder die");
+        const notes = notesOf(skip);
+        const mortal = await openMortal();
+        const [name, kept] = [someName(), someName()];
+        await notes.put(kept, "kept", signal);
+        const dying = notesOf(skip, mortal.backend).hold(name, stage.ttl);
+        const { ttl } = await dying.renew("here", signal);
+        const watch = notes.watch();
+        await eventually(watch, (all) => all.get(name) === "here");
+        const last = performance.now();
+        await dying.renew("here", signal);
+        await mortal.die();
+        await eventually(watch, (all) => !all.has(name), (ttl + 5) * 10_000);
+        expect(performance.now() - last).toBeGreaterThan(ttl * 900);
+        expect((await notes.list(signal)).get(kept)).toBe("kept");
+        const heir = notes.hold(name, stage.ttl);
+        expect((await heir.renew("back", signal)).fresh).toBe(true);
+        await eventually(watch, (all) => all.get(name) === "back");
+        await watch.close();
+        await heir.release(signal);
+        await notes.remove(kept, signal);
+      },
+    );
+
+    it("tell a cancelled call from an outage", async ({ skip }) => {
+      const notes = notesOf(skip);
+      const aborted = { code: "ABORTED" };
+      await expect(notes.list(AbortSignal.abort())).rejects.toMatchObject(aborted);
+      await expect(notes.put("a", "b", AbortSignal.abort())).rejects.toMatchObject(aborted);
+      const held = notes.hold("a", stage.ttl);
+      await expect(held.renew("b", AbortSignal.abort())).rejects.toMatchObject(aborted);
+    });
+  });
+}
