@@ -18,6 +18,19 @@ export function wallTime(): string {
   return new Date().toISOString();
 }
 
+/**
+ * ms until a time of the wall clock that another host has named, below 0 once it is past. To be asked once for each
+ * such time: what counts from then on is the monotonic clock.
+ */
+export function untilWallTime(time: string): number {
+  return Date.parse(time) - Date.now();
+}
+
+/** The time of the wall clock in `ms`, for other hosts: RFC 3339 in UTC. */
+export function wallTimeIn(ms: number): string {
+  return new Date(Date.now() + ms).toISOString();
+}
+
 /** Resolves after `ms` (at most 24 days), or at once when `signal` is aborted; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

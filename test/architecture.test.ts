@@ -12,12 +12,15 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
     "handlebars",
     "instance.ts",
+    "local-containers.ts",
     "log.ts",
     "loop.ts",
+    "override.ts",
     "source.ts",
     "state-dir.ts",
   ],
   templater: [
+    "acknowledgement.ts",
     "alive.ts",
     "backends/backend.ts",
     "clock.ts",
@@ -26,6 +29,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
     "handlebars",
     "instance.ts",
+    "local-containers.ts",
     "log.ts",
     "loop.ts",
     "source.ts",
@@ -37,8 +41,11 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   migrate: ["instance.ts", "templater/helpers/index.ts"],
   status: ["clock.ts", "daemon.ts", "errors.ts", "log.ts"],
   // Data and pure functions know nothing of the daemons.
+  "acknowledgement.ts": ["errors.ts", "instance.ts"],
   "instance.ts": ["errors.ts"],
+  "override.ts": ["errors.ts", "instance.ts"],
   "source.ts": ["errors.ts"],
+  "local-containers.ts": ["source.ts"],
   "loop.ts": ["clock.ts"],
   "state-dir.ts": ["alive.ts", "durable.ts", "errors.ts"],
   "durable.ts": [],
@@ -56,6 +63,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   rules: ["docker", "address", "roles", "settings.ts"],
   compat: ["docker", "address", "rules"],
   roles: [],
+  overrides: ["plan.ts", "rules"],
 };
 
 /** Which places may import a package; each client has one home. */

@@ -1,6 +1,7 @@
 import { createReadiness, type Daemon } from "../daemon.ts";
+import { watchDocker } from "../registrator/watch.ts";
 import type { Context } from "./context.ts";
-import { previewRegistrations, startWith as startRegistrator } from "./registrator.ts";
+import { previewRegistrations, registratorSettings, startWith as startRegistrator } from "./registrator.ts";
 import { type Parts, runDaemon, urlsOf } from "./run-daemon.ts";
 import { startWith as startTemplater } from "./templater.ts";
 
@@ -14,7 +15,21 @@ export async function runAgent(context: Context): Promise<number> {
   const isOwnMemory = urlsOf(settings).every((url) => url === "memory:");
   if (!settings.values.dryRun || isOwnMemory) return runDaemon(context, startAgent);
   const code = await previewRegistrations(context);
-  return code === 0 ? runDaemon(context, startTemplater) : code;
+  return code === 0 ? runDaemon(context, previewFiles) : code;
+}
+
+/** The templater alone, over the containers that a Docker has. */
+function previewFiles(parts: Parts, context: Context): Daemon {
+  const settings = registratorSettings(parts.settings, parts.restarting);
+  const docker = watchDocker(parts.settings.values.docker, settings, context);
+  const templater = startTemplater(parts, context, docker.whole);
+  return {
+    ...templater,
+    async stop(hurry) {
+      await templater.stop(hurry);
+      await docker.close();
+    },
+  };
 }
 
 /**
@@ -28,7 +43,7 @@ function startAgent(parts: Parts, context: Context): Daemon {
   const readiness = createReadiness(() => (templater === undefined ? ["waiting"] : []));
   const begin = () => {
     if (ending.signal.aborted) return;
-    templater = startTemplater(parts, context);
+    templater = startTemplater(parts, context, registrator.containers);
     readiness.changed();
   };
   if (parts.backends.some(({ capabilities }) => capabilities.expiry === "none")) {

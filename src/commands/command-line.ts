@@ -12,10 +12,8 @@ import { commands } from "./index.ts";
 export interface Host
   extends Pick<
     Context,
-    "version" | "env" | "cwd" | "print" | "say" | "stop" | "hurry" | "linger" | "onReload"
+    "version" | "env" | "cwd" | "terminal" | "print" | "say" | "stop" | "hurry" | "linger" | "onReload"
   > {
-  /** Standard error is a terminal. */
-  readonly terminal: boolean;
   /** Told once, as soon as the command is known. */
   knows(isDaemon: boolean): void;
   /** Told when a daemon's start-up is over. */

@@ -13,6 +13,8 @@ export interface Context {
   readonly cwd: string;
   readonly version: string;
   readonly log: Log;
+  /** Standard error is a terminal. */
+  readonly terminal: boolean;
   /** Writes results to standard output. */
   print(text: string): void;
   /** Writes a line for people to standard error. */

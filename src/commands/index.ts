@@ -115,6 +115,56 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     daemon: false,
     load: async () => (await import("./expect.ts")).runExpect,
   },
+  tag: {
+    positionals: "ID +TAG -TAG... [BACKEND]",
+    summary: "change tags of a running instance; options stand before ID or begin with two dashes",
+    examples: [
+      ["tag host1:db-1:6379 +master -slave --backend consul:", "a role, as a label would give it"],
+      ["tag --for 10m host1:web-1:80 +canary etcd://10.0.0.2:2379", "for ten minutes"],
+    ],
+    daemon: false,
+    load: async () => (await import("./tag.ts")).runTag,
+  },
+  drain: {
+    positionals: "ID | --node NAME [BACKEND]",
+    summary: "take an instance, or all of a host, out of rotation",
+    examples: [
+      ["drain host1:web-1:80 consul:", "until `undrain`, or until its container ends"],
+      ["drain --node host1 --for 10m etcd://10.0.0.2:2379", "a whole host, for ten minutes"],
+    ],
+    daemon: false,
+    load: async () => (await import("./drain.ts")).runDrain,
+  },
+  undrain: {
+    positionals: "ID | --node NAME [BACKEND]",
+    summary: "end what drain began",
+    examples: [
+      ["undrain host1:web-1:80 consul:", "one instance"],
+      ["undrain --node host1 etcd://10.0.0.2:2379", "a whole host"],
+    ],
+    daemon: false,
+    load: async () => (await import("./drain.ts")).runUndrain,
+  },
+  stop: {
+    positionals: "CONTAINER... [BACKEND]",
+    summary: "stop containers without a failed request: drain, wait for every load balancer, stop",
+    examples: [
+      ["stop web-1 file:///var/lib/portolan/registry", "once every templater has applied that it drains"],
+      ["stop web-1 web-2 --timeout 2m consul:", "several together; nothing is stopped where nobody answers"],
+    ],
+    daemon: false,
+    load: async () => (await import("./stop.ts")).runStop,
+  },
+  rollout: {
+    positionals: "SERVICE|CONTAINER... [BACKEND] [-- CMD...]",
+    summary: "replace containers one at a time without a failed request",
+    examples: [
+      ["rollout web consul:", "what compose has made is made anew: docker compose up"],
+      ["rollout web consul: -- ./replace.sh", "by a command, which gets PORTOLAN_CONTAINER"],
+    ],
+    daemon: false,
+    load: async () => (await import("./rollout.ts")).runRollout,
+  },
   acl: {
     positionals: "consul|etcd|zookeeper [ROLE] [BACKEND]",
     summary: "print the least rights that a registrator and a templater need",

@@ -4,8 +4,8 @@ import { diffWithLive } from "./live-diff.ts";
 
 /** Where a dry run shows what it would write. */
 export interface Preview {
-  /** Prints what a render would change, unless that is what was printed before. */
-  show(target: Target, text: string): void;
+  /** Prints what a render would change (undefined: the file would go), unless that is what was printed before. */
+  show(target: Target, text: string | undefined): void;
   /** Resolves when all has been printed. */
   printed(): Promise<void>;
 }
@@ -14,7 +14,7 @@ export interface Preview {
 export function createPreview(print: (text: string) => void, log: Pick<Log, "info" | "error">): Preview {
   const shown = new Map<string, string>();
   let last: Promise<void> = Promise.resolve();
-  const showDiff = async (destination: string, text: string) => {
+  const showDiff = async (destination: string, text: string | undefined) => {
     const diff = await diffWithLive(destination, text);
     if (shown.get(destination) === diff) return;
     shown.set(destination, diff);

@@ -1,10 +1,10 @@
 import { options } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
-import { type RegistratorOptions, startRegistrator } from "../registrator/index.ts";
+import { type Registrator, type RegistratorOptions, startRegistrator } from "../registrator/index.ts";
 import type { RegistratorSettings } from "../registrator/settings.ts";
 import type { Context } from "./context.ts";
 import { runDryRun } from "./dry-run.ts";
-import { type Parts, runDaemon, type Start } from "./run-daemon.ts";
+import { type Parts, runDaemon } from "./run-daemon.ts";
 
 /** `portolan registrator`. */
 export async function runRegistrator(context: Context): Promise<number> {
@@ -29,8 +29,9 @@ export function previewRegistrations(context: Context): Promise<number> {
 }
 
 /** Starts a registrator as the settings say; `agent` does the same. */
-export const startWith: Start = ({ settings, backends, restarting, state }: Parts, context) =>
-  startRegistrator({ ...optionsOf(settings, restarting, context), backends, state });
+export function startWith({ settings, backends, restarting, state }: Parts, context: Context): Registrator {
+  return startRegistrator({ ...optionsOf(settings, restarting, context), backends, state });
+}
 
 function optionsOf(
   settings: Settings,

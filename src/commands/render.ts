@@ -3,9 +3,11 @@ import { isDeepStrictEqual } from "node:util";
 import type { Interest, KeyWants, Snapshot } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
 import { coded } from "../errors.ts";
+import { planFiles } from "../templater/file-plan.ts";
 import { interestOf, keysOf, sameInterest } from "../templater/interest.ts";
 import { loadTemplate } from "../templater/load.ts";
-import { type Rendered, renderTemplate } from "../templater/render.ts";
+import { openOwnedFiles } from "../templater/owned-files.ts";
+import { type RenderedFiles, rendererOf } from "../templater/rendered-files.ts";
 import type { Target } from "../templater/target.ts";
 import type { World } from "../templater/view.ts";
 import type { Context } from "./context.ts";
@@ -16,10 +18,10 @@ import { readSnapshot } from "./snapshot-file.ts";
 /** ms that a backend has to answer everything that the templates read. */
 const patience = 30_000;
 
-/** A target and what its file would hold. */
+/** A target and what its files would hold. */
 interface Output {
   readonly target: Target;
-  readonly rendered: Extract<Rendered, { status: "rendered" }>;
+  readonly rendered: Extract<RenderedFiles, { status: "rendered" }>;
 }
 
 /** `portolan render`: every target once, to standard output; with `--diff` what it would change. */
@@ -29,6 +31,7 @@ export async function runRender(context: Context): Promise<number> {
     const outputs = await renderAll(context);
     for (const { rendered } of outputs) {
       for (const { id, reason } of rendered.refused) say(`instance ${id} left out: ${reason}`);
+      for (const { service, reason } of rendered.leftOut) say(`service ${service} left out: ${reason}`);
     }
     return settings.values.diff ? await printDiffs(outputs, context) : printTexts(outputs, context);
   } catch (error) {
@@ -42,13 +45,17 @@ export async function runRender(context: Context): Promise<number> {
 async function renderAll(context: Context): Promise<readonly Output[]> {
   const { settings, env, stop } = context;
   const templates = await Promise.all(
-    settings.targets.map(async (target) => ({ target, template: await loadTemplate(target.source) })),
+    settings.targets.map(async (target) => ({
+      target,
+      template: await loadTemplate(target.source),
+      renderFiles: rendererOf(target),
+    })),
   );
   const node = settings.values.node ?? hostname();
   const render = (snapshot: Snapshot | undefined, keys: World["keys"]) =>
-    templates.map(({ target, template }) => ({
+    templates.map(({ target, template, renderFiles }) => ({
       target,
-      rendered: renderTemplate(template, { snapshot, keys, env, node }),
+      rendered: renderFiles(template, { snapshot, keys, env, node }),
     }));
 
   const { snapshot } = settings.values;
@@ -97,7 +104,9 @@ async function renderAll(context: Context): Promise<readonly Output[]> {
 }
 
 /** The outputs when none of them waits for anything. */
-function finished(outputs: readonly { target: Target; rendered: Rendered }[]): readonly Output[] | undefined {
+function finished(
+  outputs: readonly { target: Target; rendered: RenderedFiles }[],
+): readonly Output[] | undefined {
   const done = outputs.flatMap(({ target, rendered }) =>
     rendered.status === "rendered" ? [{ target, rendered }] : [],
   );
@@ -105,20 +114,39 @@ function finished(outputs: readonly { target: Target; rendered: Rendered }[]): r
 }
 
 function printTexts(outputs: readonly Output[], { print }: Context): number {
-  for (const [index, { target, rendered }] of outputs.entries()) {
-    if (outputs.length > 1) print(`${index > 0 ? "\n" : ""}==> ${target.destination} <==\n`);
-    print(rendered.text);
+  const files = outputs.flatMap(({ rendered }) => rendered.files);
+  for (const [index, { destination, text }] of files.entries()) {
+    if (files.length > 1 || outputs.some(({ target }) => target.forEach !== undefined))
+      print(`${index > 0 ? "\n" : ""}==> ${destination} <==\n`);
+    print(text);
   }
   return 0;
 }
 
-async function printDiffs(outputs: readonly Output[], { print }: Context): Promise<number> {
+async function printDiffs(outputs: readonly Output[], { print, say }: Context): Promise<number> {
   let code = 0;
   for (const { target, rendered } of outputs) {
-    const diff = await diffWithLive(target.destination, rendered.text);
-    if (diff === "") continue;
-    print(diff);
-    code = 2;
+    const { files, leftOut } = await filesOf(target, rendered);
+    for (const { service, reason } of leftOut) say(`service ${service} left out: ${reason}`);
+    for (const { destination, text } of files) {
+      const diff = await diffWithLive(destination, text);
+      if (diff === "") continue;
+      print(diff);
+      code = 2;
+    }
   }
   return code;
+}
+
+/** The files, and without a text those that would go. */
+async function filesOf(target: Target, { files }: Output["rendered"]) {
+  if (target.forEach === undefined) return { files, leftOut: [] };
+  // The state folder may be another user's: the list beside the files tells as much.
+  const nothing = { get: () => undefined, destinations: () => [] };
+  const plan = await planFiles(target, files, openOwnedFiles(target), nothing);
+  const changes = plan.files.map(({ target: { destination }, text }) => ({
+    destination,
+    text: text?.toString(),
+  }));
+  return { files: changes, leftOut: plan.leftOut };
 }

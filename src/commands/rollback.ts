@@ -5,13 +5,16 @@ import { PortolanError } from "../errors.ts";
 import { openStateDir, type StateDir } from "../state-dir.ts";
 import { openBackups } from "../templater/backups.ts";
 import { readLive } from "../templater/destination.ts";
+import { isFileOf } from "../templater/each.ts";
 import { sha256 } from "../templater/hash.ts";
 import { install } from "../templater/install.ts";
 import { type Entry, readJournal } from "../templater/journal.ts";
+import { openOwnedFiles } from "../templater/owned-files.ts";
 import { readPin, removePin, writePin } from "../templater/pins.ts";
 import { openRecords } from "../templater/records.ts";
 import { rollbackCause, type StepBack, stepBack } from "../templater/step-back.ts";
 import type { Target } from "../templater/target.ts";
+import { createUnitFiles } from "../templater/unit-files.ts";
 import { createVerdicts } from "../templater/verdicts.ts";
 import type { Context } from "./context.ts";
 
@@ -36,8 +39,8 @@ export async function runRollback(context: Context): Promise<number> {
     return 0;
   }
 
-  const { entries, live } = await readState(folder, destinations);
-  const step = stepBack(entries, destinations, live, pin);
+  const { entries, live } = await readState(folder, targets);
+  const step = stepBack(entries, targets, live, pin);
   if (step === undefined) {
     const why = pin === undefined ? "has no earlier file" : `has no file before change ${pin.change}`;
     throw new PortolanError("FAILED", `${names}: the journal in ${folder} ${why}`);
@@ -66,7 +69,12 @@ function unitOf({ settings, cwd }: Context): readonly Target[] {
   const known = targets.map(({ destination }) => destination).join(", ");
   if (name === undefined) throw new PortolanError("USAGE", `give a target: one of ${known}`);
   const path = resolve(cwd, name);
-  const exact = targets.filter(({ destination, group }) => destination === path || group === name);
+  const exact = targets.filter(
+    (target) =>
+      target.destination === path ||
+      target.group === name ||
+      (target.forEach !== undefined && isFileOf(target, path)),
+  );
   const found = exact.length > 0 ? exact : targets.filter((target) => basename(target.destination) === name);
   const units = new Set(found.map((target) => target.group ?? target));
   if (units.size > 1) {
@@ -80,11 +88,12 @@ function unitOf({ settings, cwd }: Context): readonly Target[] {
 /** ms for what has just been swapped to stand in the journal. */
 const writing = 2_000;
 
-/** The journal, and what the destinations hold (SHA-256, hex): of one moment, unless somebody else has written. */
-async function readState(folder: string, destinations: readonly string[]) {
+/** The journal, and what the files hold (SHA-256, hex): of one moment, unless somebody else has written. */
+async function readState(folder: string, targets: readonly Target[]) {
   const limit = deadline(writing);
   for (;;) {
     const live: Record<string, string> = {};
+    const destinations = (await Promise.all(targets.map(filesOf))).flat();
     for (const destination of destinations) {
       const { file } = await readLive(destination);
       if (file) live[destination] = sha256(file.bytes);
@@ -97,7 +106,7 @@ async function readState(folder: string, destinations: readonly string[]) {
       )?.files;
       return (
         files === undefined ||
-        files.some(({ destination, after }) => destination === name && after === live[name])
+        files.some(({ destination, after }) => destination === name && after === (live[name] ?? null))
       );
     });
     if (isTold || limit.aborted) return { entries, live };
@@ -105,11 +114,16 @@ async function readState(folder: string, destinations: readonly string[]) {
   }
 }
 
+/** Where the files of a target are. */
+async function filesOf(target: Target): Promise<readonly string[]> {
+  return target.forEach === undefined ? [target.destination] : [...(await openOwnedFiles(target).read())];
+}
+
 /** Says beforehand what is not there any more. */
 async function assertKept(folder: string, { pin, change }: StepBack): Promise<void> {
   const backups = openBackups({ path: folder });
   for (const [destination, hash] of Object.entries(pin.files)) {
-    if ((await backups.find(destination, hash)) !== undefined) continue;
+    if (hash === null || (await backups.find(destination, hash)) !== undefined) continue;
     const why = `what it held before change ${change.number} is not kept any more`;
     throw new PortolanError("FAILED", `${destination}: ${why}; \`backups\` says how many files are`);
   }
@@ -168,24 +182,22 @@ async function putBackHere(
   const records = await openRecords(state);
   const verdicts = createVerdicts(pin.targets, async () => records.journal, context.log);
   verdicts.because(rollbackCause);
-  const files = await Promise.all(
-    targets.map(async (target) => {
-      const text = await records.backups.find(target.destination, pin.files[target.destination] ?? "");
-      return text === undefined ? [] : [{ text, target }];
-    }),
-  );
+  const unit = createUnitFiles(targets, context.log);
+  const files = await unit.rolledBack(pin, records.backups);
   try {
     const { verdict, by, owed, took } = await install({
-      files: files.flat(),
+      files,
       turn: { signal: context.stop, settled: async () => true },
       records,
       revision: 1,
       changed: [],
       env: context.env,
       log: context.log,
+      swapping: () => unit.claim(files),
       swapped: verdicts.swapped,
     });
     if (verdict === "superseded") throw new PortolanError("ABORTED", "interrupted");
+    await unit.settle(files);
     verdicts.tell(verdict, { by, why: owed?.reason, tookMs: took });
     done({ verdict, why: owed?.reason }, context);
   } catch (error) {

@@ -1,13 +1,13 @@
-import type { Observation } from "../backends/backend.ts";
 import { deadline } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
+import type { Source } from "../source.ts";
 
 /**
  * Calls `look` now and after each change of the observation, until it gives something. Rejects with the
  * backend's own problem when it refuses, or when nothing has come after `ms`; with ABORTED once `stop` aborts.
  */
 export function settle<T>(
-  observation: Pick<Observation, "current" | "subscribe">,
+  observation: Pick<Source<unknown>, "current" | "subscribe">,
   title: string,
   look: () => T | undefined,
   ms: number,

@@ -1,17 +1,23 @@
 import { hostname } from "node:os";
+import type { Daemon } from "../daemon.ts";
 import { PortolanError } from "../errors.ts";
+import type { LocalContainerSource } from "../local-containers.ts";
 import { startTemplater } from "../templater/index.ts";
 import type { Context } from "./context.ts";
 import { createPreview } from "./preview.ts";
-import { runDaemon, type Start } from "./run-daemon.ts";
+import { type Parts, runDaemon } from "./run-daemon.ts";
 
 /** `portolan templater`. */
 export function runTemplater(context: Context): Promise<number> {
-  return runDaemon(context, startWith);
+  return runDaemon(context, (parts, inside) => startWith(parts, inside));
 }
 
-/** Starts a templater as the settings say; `agent` does the same. */
-export const startWith: Start = ({ settings, backends, state }, { env, log, print }) => {
+/** Starts a templater as the settings say; `agent` does the same, and lets it read the containers of this host. */
+export function startWith(
+  { settings, backends, state, restarting }: Parts,
+  { env, log, print }: Context,
+  containers?: LocalContainerSource,
+): Daemon {
   const [backend] = backends;
   if (backend === undefined) throw new PortolanError("USAGE", "a templater needs a backend");
   const preview = settings.values.dryRun ? createPreview(print, log) : undefined;
@@ -21,7 +27,9 @@ export const startWith: Start = ({ settings, backends, state }, { env, log, prin
     state,
     env,
     node: settings.values.node ?? hostname(),
+    restarting,
     log,
+    ...(containers && { containers }),
     ...(preview && { preview: preview.show }),
   });
   if (!preview) return daemon;
@@ -32,4 +40,4 @@ export const startWith: Start = ({ settings, backends, state }, { env, log, prin
       await preview.printed();
     },
   };
-};
+}

@@ -67,7 +67,8 @@ function commandPosition(argv: readonly string[]): number {
   return at;
 }
 
-async function parseOptions(command: CommandName, all: readonly string[]): Promise<Arguments> {
+async function parseOptions(command: CommandName, typed: readonly string[]): Promise<Arguments> {
+  const { rest: all, tags } = command === "tag" ? takeTags(typed) : { rest: typed, tags: [] };
   const dashes = withCommandLine.includes(command) ? all.indexOf("--") : -1;
   const argv = dashes < 0 ? all : all.slice(0, dashes);
   // Loaded late, so that `--version` and `--help` need not wait for it.
@@ -124,7 +125,39 @@ async function parseOptions(command: CommandName, all: readonly string[]): Promi
     version: given.version === true,
     flags,
     positionals: [...operands, ...positionals],
-    commandLine: dashes < 0 ? [] : all.slice(dashes + 1),
+    commandLine: dashes < 0 ? tags : all.slice(dashes + 1),
     mistakes,
   };
 }
+
+/**
+ * The tags of a `tag` command line: whatever begins with `+` or `-` after the id, which is the first word that is
+ * neither an option, nor an option's argument, nor a URL. Only an option of the command in full is none.
+ */
+function takeTags(given: readonly string[]): {
+  readonly rest: readonly string[];
+  readonly tags: readonly string[];
+} {
+  const known = optionsOf("tag");
+  const isLong = (word: string) =>
+    /^--(help|version)$/.test(word) ||
+    known.some(([name]) => word === `--${longName(name)}` || word.startsWith(`--${longName(name)}=`));
+  const rest: string[] = [];
+  const tags: string[] = [];
+  let hasId = false;
+  for (let at = 0; at < given.length; at++) {
+    const word = given[at] ?? "";
+    if (takesNext(word, known) && (!hasId || isLong(word))) {
+      rest.push(...given.slice(at, at + 2));
+      at += 1;
+    } else if (hasId && /^[+-]/.test(word) && !isLong(word)) tags.push(word);
+    else {
+      rest.push(word);
+      hasId ||= !word.startsWith("-") && !word.includes("://") && !schemeAlone.test(word);
+    }
+  }
+  return { rest, tags };
+}
+
+/** A backend without more than its scheme. */
+const schemeAlone = /^(consul|consul\+tls|consulkv|etcd|file|memory|zookeeper):$/;

@@ -6,7 +6,7 @@ import type { Values } from "./options.ts";
 /** What may stand alone on a command line. */
 interface Alone {
   readonly backends: 0 | 1 | "many";
-  readonly names: 0 | 1 | 2;
+  readonly names: 0 | 1 | 2 | "many";
   /** Without a backend the command can do nothing. */
   readonly needsBackend: boolean;
 }
@@ -20,7 +20,12 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   check: { backends: 0, names: 0, needsBackend: false },
   explain: { backends: 0, names: 1, needsBackend: false },
   expect: { backends: 1, names: 1, needsBackend: true },
+  tag: { backends: 1, names: 1, needsBackend: true },
+  drain: { backends: 1, names: 1, needsBackend: true },
+  undrain: { backends: 1, names: 1, needsBackend: true },
   watch: { backends: 1, names: 1, needsBackend: true },
+  stop: { backends: 1, names: "many", needsBackend: true },
+  rollout: { backends: 1, names: "many", needsBackend: true },
   acl: { backends: "many", names: 2, needsBackend: false },
   journal: { backends: 0, names: 1, needsBackend: false },
   rollback: { backends: 0, names: 1, needsBackend: false },
@@ -43,8 +48,9 @@ export function sortPositionals(command: CommandName, words: readonly string[]):
     (word.includes("://") || schemes.some((scheme) => word.startsWith(`${scheme}:`)));
   const backends = words.filter(isUrl);
   const others = words.filter((word) => !isUrl(word));
-  const names = others.slice(0, accepts.names);
-  const mistakes = others.slice(accepts.names).map((word): Mistake => {
+  const most = accepts.names === "many" ? others.length : accepts.names;
+  const names = others.slice(0, most);
+  const mistakes = others.slice(most).map((word): Mistake => {
     const why = accepts.backends === 0 ? "" : `; a backend is written as a URL: ${examples}`;
     return { code: "USAGE", text: `unexpected argument "${word}"${why}` };
   });
@@ -56,14 +62,19 @@ export function backendMistakes(command: CommandName, { backend, snapshot }: Val
   const { backends, needsBackend } = alone[command];
   if (backend.length === 0) {
     if (!needsBackend || snapshot !== undefined) return [];
-    const text = `no backend; give one, e.g. \`portolan ${command} consul://127.0.0.1:8500\`, or set --backend, PORTOLAN_BACKEND or backend: in portolan.yaml`;
+    const isDaemon = command === "registrator" || command === "templater";
+    // Without a backend an agent works too.
+    const ofAgent = isDaemon
+      ? ""
+      : "; an agent without a backend is reached by no other process: start it with a folder, `portolan agent file:///var/lib/portolan/registry`";
+    const text = `no backend; give one, e.g. \`portolan ${command} consul://127.0.0.1:8500\`, or set --backend, PORTOLAN_BACKEND or backend: in portolan.yaml${ofAgent}`;
     return [{ code: "USAGE", text }];
   }
   if (backends === 1 && backend.length > 1) {
     return [{ code: "USAGE", text: `${command} takes one backend, and ${backend.length} are given` }];
   }
   if (command !== "agent" && command !== "check" && backend.some((url) => url.startsWith("memory:"))) {
-    const text = `memory: lives inside one process, so ${command} cannot share it; use \`portolan agent\`, or a folder: file:///var/lib/portolan/registry`;
+    const text = `memory: lives inside one process, so ${command} cannot share it; use \`portolan agent\` alone, or all of them over a folder: file:///var/lib/portolan/registry`;
     return [{ code: "BACKEND_URL", text }];
   }
   return [];

@@ -10,6 +10,11 @@ export const commandNames = [
   "acl",
   "watch",
   "expect",
+  "tag",
+  "drain",
+  "undrain",
+  "stop",
+  "rollout",
   "journal",
   "rollback",
   "migrate",
@@ -17,7 +22,7 @@ export const commandNames = [
 ] as const;
 
 /** The commands that take a command line of their own, after `--`. */
-export const withCommandLine: readonly CommandName[] = ["watch"];
+export const withCommandLine: readonly CommandName[] = ["watch", "rollout"];
 
 /** The first word of a command line. */
 export type CommandName = (typeof commandNames)[number];

@@ -200,7 +200,16 @@ function withoutAbsent<T extends object>(given: { readonly [K in keyof T]: T[K] 
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }
 
-const notYet = z.unknown().transform((_, context) => refuse(context, "not available yet"));
+/** `services`, or `{services: {tag: …}}`. */
+const forEach = byForm<NonNullable<TemplateEntry["forEach"]>>((value) =>
+  typeof value === "object"
+    ? whole({
+        services: whole({ tag: z.string({ error: "it is not a tag" }).min(1, "it is empty").optional() }),
+      }).transform(({ services: { tag } }) => (tag === undefined ? {} : { tag }))
+    : z
+        .literal("services", { error: "it is neither services nor {services: {tag: …}}" })
+        .transform(() => ({})),
+);
 
 function reload(folder: string) {
   const kinds = {
@@ -248,14 +257,28 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     guard: guard.optional(),
     group: group.optional(),
     owner: owner.optional(),
-    forEach: notYet.optional(),
+    forEach: forEach.optional(),
     backups: text(parseCount).optional(),
-    verify: notYet.optional(),
+    verify: check.optional(),
   };
   return whole(shape).transform(
-    ({ source, destination, mode, owner, backups, group, guard, check, reload, timeout }) => ({
+    ({
       source,
       destination,
+      forEach,
+      mode,
+      owner,
+      backups,
+      group,
+      guard,
+      check,
+      reload,
+      verify,
+      timeout,
+    }) => ({
+      source,
+      destination,
+      ...(forEach !== undefined && { forEach }),
       ...(mode !== undefined && { mode }),
       ...(owner !== undefined && { owner }),
       ...(backups !== undefined && { backups }),
@@ -263,6 +286,7 @@ function template(folder: string): z.ZodType<TemplateEntry> {
       ...(guard !== undefined && { guard }),
       ...(check !== undefined && { check }),
       reload: reload ?? { kind: "none" as const },
+      ...(verify !== undefined && { verify }),
       timeout: timeout ?? defaultTimeout,
     }),
   );

@@ -103,6 +103,10 @@ const ofRegistrator = { ...ofRules, effective: registrator } as const;
 const ofState: readonly CommandName[] = ["journal", "rollback"];
 /** What reads the state folder of any daemon. */
 const ofAnyState: readonly CommandName[] = ["healthcheck"];
+/** What operators order of running instances. */
+const ofOrders: readonly CommandName[] = ["tag", "drain", "undrain"];
+/** What replaces containers of this Docker. */
+const ofReplacing: readonly CommandName[] = ["stop", "rollout"];
 const ofTemplater = { commands: templater, section: "templater" } as const;
 
 /**
@@ -112,7 +116,20 @@ const ofTemplater = { commands: templater, section: "templater" } as const;
 export const options = {
   backend: list((text) => [parseBackend(text)], {
     argument: "URL",
-    commands: ["registrator", "templater", "agent", "services", "render", "check", "acl", "watch", "expect"],
+    commands: [
+      "registrator",
+      "templater",
+      "agent",
+      "services",
+      "render",
+      "check",
+      "acl",
+      "watch",
+      "expect",
+      "stop",
+      "rollout",
+      ...ofOrders,
+    ],
     section: "own",
     top: true,
     separator: /\s+/,
@@ -173,8 +190,26 @@ export const options = {
     help: "print again after each change, until interrupted",
   }),
 
+  timeout: value(parseAtLeast(100), "30s", {
+    argument: "DURATION",
+    commands: [...ofReplacing, ...ofOrders],
+    section: "own",
+    help: "how long to wait for others, each time",
+  }),
+  for: optional(parseAtLeast(1000), {
+    argument: "DURATION",
+    commands: ["tag", "drain"],
+    help: "the order ends after this",
+    shown: "until it is taken back",
+  }),
+  force: flag({
+    commands: ofReplacing,
+    section: "own",
+    help: "go on where nobody answers, or nobody else is left",
+  }),
   docker: value(parseDockerUrl, "unix:///var/run/docker.sock", {
     ...ofRules,
+    commands: [...ofRules.commands, ...ofReplacing],
     argument: "URL",
     top: true,
     foreign: "DOCKER_HOST",
@@ -182,7 +217,17 @@ export const options = {
   }),
   node: optional(parseText, {
     argument: "NAME",
-    commands: ["registrator", "templater", "agent", "render", "explain", "acl"],
+    commands: [
+      "registrator",
+      "templater",
+      "agent",
+      "render",
+      "explain",
+      "acl",
+      "drain",
+      "undrain",
+      ...ofReplacing,
+    ],
     section: "registrator",
     top: true,
     help: "name of this host",
@@ -274,6 +319,7 @@ export const options = {
   }),
   labelPrefix: value(parseText, "SERVICE_", {
     ...ofRules,
+    commands: [...ofRules.commands, ...ofReplacing],
     argument: "PREFIX",
     help: "of labels and variables to read",
   }),

@@ -1,6 +1,7 @@
 import { access, constants } from "node:fs/promises";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { coded } from "../errors.ts";
+import { mayMeet, placeholder } from "../templater/each.ts";
 import type { Target } from "../templater/target.ts";
 import type { CommandName } from "./command-name.ts";
 import type { Mistake } from "./mistake.ts";
@@ -32,9 +33,28 @@ export function templateMistakes(
   }
   const destinations = template.map(({ destination }) => resolve(cwd, destination));
   return template.flatMap((entry, index): readonly Mistake[] => {
-    if (destinations.indexOf(destinations[index] ?? "") === index) return [];
-    return [mistake("CONFIG", entry, `two templates have the destination ${entry.destination}`)];
+    const destination = destinations[index] ?? "";
+    const why = whyNotNamed(entry.forEach !== undefined, destination);
+    if (why !== undefined) return [mistake("CONFIG", entry, `destination ${entry.destination} ${why}`)];
+    const other = destinations.findIndex((one) => mayMeet(one, destination));
+    if (other === index) return [];
+    const both = [entry.destination, template[other]?.destination ?? ""];
+    const text =
+      destinations[other] === destination
+        ? `two templates have the destination ${entry.destination}`
+        : `the destinations ${both.join(" and ")} may be one file; give {{name}} a prefix`;
+    return [mistake("CONFIG", entry, text)];
   });
+}
+
+/** Why a destination cannot stand for one file, or for one of each service; undefined when it can. */
+function whyNotNamed(isEach: boolean, destination: string): string | undefined {
+  const count = destination.split(placeholder).length - 1;
+  if (!isEach) return count > 0 ? `holds ${placeholder}, which needs forEach: services` : undefined;
+  const inName = basename(destination).split(placeholder).length - 1;
+  return count === 1 && inName === 1
+    ? undefined
+    : `needs ${placeholder} just once, and in the name of the file`;
 }
 
 /** The templates that cannot be read now. */

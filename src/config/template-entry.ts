@@ -6,6 +6,7 @@ export interface TemplateEntry {
   /** Relative to the working folder, where it is not absolute. */
   readonly source: string;
   readonly destination: string;
+  readonly forEach?: NonNullable<Target["forEach"]>;
   readonly mode?: number;
   readonly owner?: NonNullable<Target["owner"]>;
   readonly backups?: number;
@@ -13,6 +14,7 @@ export interface TemplateEntry {
   readonly guard?: NonNullable<Target["guard"]>;
   readonly check?: Command;
   readonly reload: Reload;
+  readonly verify?: Command;
   /** ms. */
   readonly timeout: number;
   /** `file:line:column` of the config file, for messages. */

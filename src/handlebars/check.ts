@@ -14,6 +14,8 @@ export interface Findings {
   readonly partials: { readonly name: string; readonly at: string }[];
   /** The texts that stand in its expressions. */
   readonly literals: string[];
+  /** The helpers that it calls, with the place of each call. */
+  readonly calls: { readonly name: string; readonly at: string }[];
 }
 
 /** What stands behind `@` in a template; everything else there is ours. */
@@ -29,7 +31,7 @@ export function check(
   program: hbs.AST.Program,
   helpers: ReadonlyMap<string, Pick<Helper, "arity" | "named">>,
 ): Findings {
-  const findings: Findings = { problems: [], partials: [], literals: [] };
+  const findings: Findings = { problems: [], partials: [], literals: [], calls: [] };
   const problem = (node: Node, what: string) => findings.problems.push(`${placeOf(node.loc)}: ${what}`);
 
   const expressions = (node: Called) => {
@@ -61,6 +63,7 @@ export function check(
       problem(node, why);
       return;
     }
+    findings.calls.push({ name, at: placeOf(node.loc) });
     const [least, most] = helper.arity;
     const count = node.params.length;
     if (count < least || count > most) {

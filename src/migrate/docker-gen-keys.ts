@@ -26,7 +26,9 @@ export const dockerGenKeys: Readonly<Record<string, Key>> = {
   "config.containerfilter": filters,
   "config.onlyexposed": { here: "not turned: ask for `addresses` in the template" },
   "config.onlypublished": { here: "not turned: ask for `hostPort` of the addresses in the template" },
-  "config.includestopped": { here: "not turned: containers that run are listed" },
+  "config.includestopped": {
+    here: 'not turned: ask in the template, `{{#each (containers state="any")}}`; without it, those that run',
+  },
   "config.interval": {
     here: "not needed: changes are pushed; a reload without a change is no part of this",
     dropped: true,
@@ -52,7 +54,9 @@ export const dockerGenOptions: Readonly<Record<string, Key>> = {
   "-container-filter": filters,
   "-only-exposed": { here: "not turned: ask for `addresses` in the template" },
   "-only-published": { here: "not turned: ask for `hostPort` of the addresses in the template" },
-  "-include-stopped": { here: "not turned: containers that run are listed" },
+  "-include-stopped": {
+    here: 'not turned: ask in the template, `{{#each (containers state="any")}}`; without it, those that run',
+  },
   "-event-filter": { here: "not needed: all events that matter count", dropped: true },
   "-interval": { here: "not needed: changes are pushed", dropped: true },
   "-keep-blank-lines": {

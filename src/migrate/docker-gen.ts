@@ -132,11 +132,6 @@ function turn(
       );
     if (first?.file)
       out.push(...turnFile({ ...first.file, line: 1, language: dockerGenLanguage }, target, notes));
-    if (first?.file) {
-      const why =
-        "(containers) reads the Docker of this host, in `portolan agent`; to serve all hosts, take services";
-      tell("different", template?.line ?? value.line, "the containers", why);
-    }
     const reload = reloadOf(block, tell);
     block.finish();
     return dest === undefined ? [] : [{ source: target, destination: dest.text, ...(reload && { reload }) }];

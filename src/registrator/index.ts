@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { Backend } from "../backends/backend.ts";
 import { pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
+import type { LocalContainerSource } from "../local-containers.ts";
 import type { Log } from "../log.ts";
 import type { StateDir } from "../state-dir.ts";
 import type { DockerOptions } from "./docker/engine.ts";
 import { createFoundRoles, electionsOn, inquiry } from "./found-roles.ts";
+import { createOverrides } from "./overrides/watch.ts";
 import { ownerMemory } from "./owner-memory.ts";
 import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
@@ -30,8 +32,14 @@ export interface RegistratorOptions {
   linger?(ms: number): void;
 }
 
+/** A running registrator. */
+export interface Registrator extends Daemon {
+  /** What runs on its Docker, for templates of the same process. */
+  readonly containers: LocalContainerSource;
+}
+
 /** Keeps the backends equal to what runs on one Docker. Closes neither the backends nor the log. */
-export function startRegistrator(options: RegistratorOptions): Daemon {
+export function startRegistrator(options: RegistratorOptions): Registrator {
   const { settings, env, log } = options;
   const run = randomUUID();
   const report = createReporter(log);
@@ -44,7 +52,30 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   const roles = createFoundRoles(inquiry(settings.probes, elections), () => {
     for (const reconciler of reconcilers) reconciler.nudge();
   });
-  const wishes = createWishes({ source: docker, docker: options.docker, settings, env, run, report, roles });
+  const overrides = createOverrides({
+    backends: options.backends,
+    log,
+    state: options.state,
+    changed: () => {
+      for (const reconciler of reconcilers) reconciler.nudge();
+    },
+    nodeIn: (backend) => {
+      const isJoined = reconcilers[options.backends.indexOf(backend)]?.joined() ?? false;
+      return isJoined ? wishes.current()?.owner.node : undefined;
+    },
+    fate: (container) => wishes.current()?.fate(container) ?? "unread",
+    ask: (container) => docker.recall([{ id: container, draining: false }]),
+  });
+  const wishes = createWishes({
+    source: docker,
+    docker: options.docker,
+    settings,
+    env,
+    run,
+    report,
+    roles,
+    overrides,
+  });
   const leaving = new AbortController();
 
   const reconcilers = options.backends.map((backend) =>
@@ -60,7 +91,10 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       ttlSeconds: settings.ttlSeconds,
       resync: settings.resync,
       log,
-      changed: () => readiness.changed(),
+      changed: () => {
+        readiness.changed();
+        overrides.tidy();
+      },
     }),
   );
   docker.subscribe(() => {
@@ -69,6 +103,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
     report.docker(problem, known);
     if (observed.known) report.unread(observed.value.unread);
     if (known) for (const reconciler of reconcilers) reconciler.nudge();
+    overrides.tidy();
     readiness.changed();
   });
 
@@ -112,6 +147,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
   };
 
   return {
+    containers: docker.whole,
     notReady,
     status() {
       const observed = docker.current();
@@ -142,7 +178,7 @@ export function startRegistrator(options: RegistratorOptions): Daemon {
       await drain(hurry);
       ended = true;
       handingOver = onExit === "keep";
-      await Promise.all([docker.close(), roles.close()]);
+      await Promise.all([docker.close(), roles.close(), overrides.close()]);
       await Promise.all(
         reconcilers.map((reconciler) => reconciler.stop(onExit === "keep" ? "keep" : "deregister")),
       );

@@ -40,6 +40,8 @@ export interface Reconciler {
   nudge(): void;
   /** Read again what the backend holds. */
   refresh(): void;
+  /** Whether the host's lease is held there. */
+  joined(): boolean;
   /** Why the backend is not known to be equal to the wish; undefined when it is. */
   notReady(): string | undefined;
   status(): unknown;
@@ -326,6 +328,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   return {
     nudge: () => (lease.isHeld() ? nudgeWrites() : beat.nudge()),
     refresh,
+    joined: lease.isHeld,
     notReady() {
       const problem = problems.beat ?? problems.writes;
       return problem?.includes(backend.title) ? problem : problem && `${backend.title}: ${problem}`;

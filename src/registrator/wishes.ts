@@ -10,6 +10,7 @@ import type { Container } from "./docker/container.ts";
 import { crashReason } from "./docker/crashes.ts";
 import type { DockerSource, Engine } from "./docker/engine.ts";
 import type { FoundRoles } from "./found-roles.ts";
+import type { Overrides } from "./overrides/watch.ts";
 import type { Fate } from "./plan.ts";
 import type { Wish } from "./reconcile.ts";
 import type { Reporter } from "./report.ts";
@@ -42,10 +43,13 @@ export interface WishesOptions {
   readonly run: string;
   readonly report: Reporter;
   readonly roles: FoundRoles;
+  /** What operators want; nothing when absent. */
+  readonly overrides?: Overrides;
 }
 
 /** Computes the wish once per change of Docker or of the host's address. */
-export function createWishes({ source, docker, settings, env, run, report, roles }: WishesOptions): Wishes {
+export function createWishes(options: WishesOptions): Wishes {
+  const { source, docker, settings, env, run, report, roles, overrides } = options;
   let last: { engine: Engine; address: string; wish: Wish; readonly ids: ReadonlySet<string> } | undefined;
   /** The latest address of this host that was known, and the one of the other family beside it. */
   let known: { readonly address: string; readonly other: string | undefined } | undefined;
@@ -53,7 +57,7 @@ export function createWishes({ source, docker, settings, env, run, report, roles
 
   const current = (): Wish | undefined => {
     const observed = source.current();
-    if (!observed.known) return undefined;
+    if (!observed.known || overrides?.isReady() === false) return undefined;
     const engine = observed.value;
     const network = readHostNetwork();
     const host = { env, engine, docker, network: () => network };
@@ -66,13 +70,14 @@ export function createWishes({ source, docker, settings, env, run, report, roles
     }
     const usable = known?.address ?? address;
     if (typeof usable !== "string" && !settings.internal) return undefined;
-    const key = JSON.stringify([usable, known?.other, roles.revision()]);
+    const key = JSON.stringify([usable, known?.other, roles.revision(), overrides?.revision()]);
     if (last?.engine === engine && last.address === key) return last.wish;
     const { registered, remarks } = desired(engine, settings, usable, known?.other);
+    const wanted = overrides?.apply(registered) ?? { registered, remarks: [] };
     // Drained before roles are asked for: what drains is no candidate.
-    const now = draining ? registered.map(drained) : registered;
+    const now = draining ? wanted.registered.map(drained) : wanted.registered;
     const wished = roles.publish(now, engine.containers);
-    report.remarks([...remarks, ...crashRemarks(engine), ...roles.remarks()]);
+    report.remarks([...remarks, ...wanted.remarks, ...crashRemarks(engine), ...roles.remarks()]);
     const owner: Owner = { node: settings.node ?? engine.hostname, engine: engine.id, run };
     const wish = { owner, instances: wished, fate: (id: string | undefined) => fateOf(engine, id) };
     last = { engine, address: key, wish, ids: new Set(wished.map(({ id }) => id)) };
@@ -97,9 +102,12 @@ export function createWishes({ source, docker, settings, env, run, report, roles
       // A run that was killed while it drained everything at its exit says nothing of single containers.
       const byExit = settings.onExit === "drain" && ofRunning.every(({ state }) => state === "draining");
       source.recall(
-        records.flatMap(({ container, state }) =>
-          container ? { id: container.id, draining: state === "draining" && !byExit } : [],
-        ),
+        records.flatMap((record) => {
+          const { container, state } = record;
+          // What somebody has drained is to be ready again as soon as that is over.
+          const bySignal = state === "draining" && !byExit && !overrides?.explainsDrain(record);
+          return container ? { id: container.id, draining: bySignal } : [];
+        }),
       );
     },
     drain() {

@@ -5,8 +5,13 @@ import type { StateDir } from "../state-dir.ts";
  * is not that.
  */
 export interface Accepted {
-  /** SHA-256 (hex) of the content that was last reloaded with success; undefined when that is not known. */
+  /**
+   * SHA-256 (hex) of the content that was last reloaded with success; undefined when that is not known, and
+   * `unsure` when a reload is owed though there is no file.
+   */
   get(destination: string): string | undefined;
+  /** The destinations of which something is known. */
+  destinations(): readonly string[];
   /**
    * Called after a successful reload. Rejects with FAILED when the state folder could not be written; this
    * process then knows it all the same, and only the next one reloads once more.
@@ -15,6 +20,9 @@ export interface Accepted {
   /** Makes a reload owed, whatever the destination holds. When it rejects, nothing has changed. */
   forget(destination: string): Promise<void>;
 }
+
+/** Nobody knows what the proxy has of a file that has been removed. No hash is equal to it. */
+export const unsure = "?";
 
 const name = "accepted.json";
 
@@ -39,6 +47,7 @@ export async function openAccepted(state: Pick<StateDir, "read" | "write">): Pro
 
   return {
     get: (destination) => hashes.get(destination),
+    destinations: () => [...hashes.keys()],
     async set(destination, hash) {
       hashes.set(destination, hash);
       await save();

@@ -8,24 +8,25 @@ const mostEdits = 1_000;
 const longest = 16 * 1024;
 
 /**
- * What has changed in a file, as a unified diff; undefined when that is too much to be of use. `before` is
- * undefined when there was no file. It is fast where little has changed, however long the file is.
+ * What has changed in a file, as a unified diff; undefined when that is too much to be of use. `before` and
+ * `after` are undefined where there is no file. It is fast where little has changed, however long the file is.
  */
 export async function changedLines(
   destination: string,
   before: Uint8Array | undefined,
-  after: Uint8Array,
+  after: Uint8Array | undefined,
 ): Promise<string | undefined> {
   // Loaded late: most of the time nothing changes.
   const { FILE_HEADERS_ONLY, formatPatch, structuredPatch } = await import("diff");
   const old = before === undefined ? "" : Buffer.from(before).toString();
-  const next = Buffer.from(after).toString();
+  const next = after === undefined ? "" : Buffer.from(after).toString();
   const { from, oldEnd, nextEnd } = changedRange(old, next);
   const skipped = old.slice(0, from).split("\n").length - 1;
   const name = before === undefined ? "/dev/null" : destination;
   const [left, right] = [old.slice(from, oldEnd), next.slice(from, nextEnd)];
   const options = { context, maxEditLength: mostEdits };
-  const patch = structuredPatch(name, destination, left, right, "before", "after", options);
+  const newName = after === undefined ? "/dev/null" : destination;
+  const patch = structuredPatch(name, newName, left, right, "before", "after", options);
   if (patch === undefined) return undefined;
   const hunks = patch.hunks.map((hunk) => ({
     ...hunk,

@@ -1,10 +1,12 @@
-import type { Snapshot } from "../backends/backend.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { KeySnapshot, Snapshot } from "../backends/backend.ts";
 import { after, deadline, monotonic } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Observed } from "../source.ts";
 import { askEvery, createGuard, type Guard, type Guarded, type GuardSettings, type Held } from "./guard.ts";
-import type { LastGood } from "./last-good.ts";
+import type { LastGood, LastWorld } from "./last-good.ts";
+import type { World } from "./view.ts";
 
 /** The backend, as far as a guard asks it. */
 export interface Asked {
@@ -35,8 +37,10 @@ export interface GuardedWorld {
   look(): void;
   /** The world for templates that read `services` by name. */
   show(services: ReadonlySet<string>): Guarded;
+  /** Keys and values as they are now; while they are `away`, those that are not known are what was left. */
+  keys(now: World["keys"], away: boolean): World["keys"];
   /** This world was good for a render: the next process begins with it. Never rejects. */
-  keep(snapshot: Snapshot | undefined): void;
+  keep(snapshot: Snapshot | undefined, keys: KeySnapshot | undefined): void;
   /** Why the world is not shown as the backend says it is; empty when it is. */
   notReady(): readonly string[];
   /** What keeps it from telling yet, for the moment that a question takes. */
@@ -60,9 +64,12 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
   let isReady = false;
   /** When the snapshot was written that this process began with. */
   let leftAt: string | undefined;
-  let left: Snapshot | undefined;
+  let left: LastWorld | undefined;
   /** Whether something is shown that the process before has left. */
   let isLeft = false;
+  /** What was left of keys beside what is known of them, and whether that is what is shown. */
+  let merged: { readonly now: World["keys"]; readonly keys: KeySnapshot } | undefined;
+  let areKeysLeft = false;
   let held: readonly Held[] = [];
   const toldHeld = new Set<string>();
   let asking = 0;
@@ -70,18 +77,18 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
   let cancelAsk = () => {};
   let due: number | undefined;
   let keeping: Promise<void> = Promise.resolve();
-  let next: Snapshot | undefined;
+  let next: LastWorld | undefined;
   let isKeptBad = false;
 
   const begin = async () => {
     try {
       const found = await lastGood.read();
-      left = found?.snapshot;
+      left = found;
       leftAt = found?.at;
     } catch (error) {
       log.warn({ ...name, err: error }, "what was good last is not known");
     }
-    guard = createGuard(settings, left);
+    guard = createGuard(settings, left?.snapshot);
     guard.see(backend.observed(), monotonic());
     isReady = true;
   };
@@ -154,17 +161,28 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
       isLeft = world.isLeft;
       return world;
     },
-    keep(snapshot) {
-      if (snapshot === undefined || isLeft || snapshot === left || snapshot === next) return;
+    keys(now, away) {
+      areKeysLeft = away && left?.keys !== undefined && now !== "none";
+      if (!areKeysLeft || left?.keys === undefined || now === "none") return now;
+      if (merged === undefined || merged.now !== now) {
+        const keys = new Map([...left.keys.keys, ...(now?.keys ?? [])]);
+        const trees = new Map([...left.keys.trees, ...(now?.trees ?? [])]);
+        merged = { now, keys: { keys, trees } };
+      }
+      return merged.keys;
+    },
+    keep(snapshot, keys) {
+      if (snapshot === undefined || isLeft || areKeysLeft) return;
+      if (snapshot === left?.snapshot && isDeepStrictEqual(keys, left.keys)) return;
       const isWaiting = next !== undefined;
-      next = snapshot;
+      next = { snapshot, keys };
       if (isWaiting) return;
       keeping = keeping.then(async () => {
         const now = next;
         next = undefined;
         if (now === undefined) return;
         try {
-          await lastGood.keep(now);
+          await lastGood.keep(now.snapshot, now.keys);
           isKeptBad = false;
         } catch (error) {
           if (!isKeptBad) log.warn({ ...name, err: error }, "the last good snapshot is not kept");
@@ -180,7 +198,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     },
     status: () => ({
       ...(held.length > 0 && { held }),
-      ...(isLeft && { lastGoodOf: leftAt }),
+      ...((isLeft || areKeysLeft) && { lastGoodOf: leftAt }),
     }),
     async stop() {
       stopping.abort();

@@ -5,6 +5,8 @@ import { createReadiness, type Daemon } from "../daemon.ts";
 import type { Problem } from "../source.ts";
 import type { StateDir } from "../state-dir.ts";
 import { type Watched, watchFiles } from "../watched-files.ts";
+import { acknowledge } from "./acknowledge.ts";
+import { scopeOf } from "./containers.ts";
 import { interestOf, keysOf, sameInterest } from "./interest.ts";
 import { type KeepOptions, keepTargets } from "./keep.ts";
 import { openLastGood } from "./last-good.ts";
@@ -18,6 +20,8 @@ export interface TemplaterOptions extends KeepOptions {
   readonly state: StateDir;
   readonly backend: Backend;
   readonly targets: readonly Target[];
+  /** True while it is stopped only to be started again: what it told others of itself stays. */
+  restarting?(): boolean;
 }
 
 /** Keeps each target's file equal to its template over the backend. Does not close the backend. */
@@ -75,9 +79,16 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     const now = keys?.current();
     return now?.known ? now.value : undefined;
   };
+  const { containers } = options;
+  const containersNow = () => {
+    if (containers === undefined) return "none";
+    const now = containers.current();
+    return now.known ? now.value : undefined;
+  };
   const want = () => {
     void watch();
     wantKeys();
+    containers?.want(scopeOf(keepers.flatMap((keeper) => keeper.reads())));
     const next = interestOf(keepers.flatMap((keeper) => keeper.reads()));
     if (sameInterest(interest, next)) return;
     interest = next;
@@ -99,6 +110,8 @@ export function startTemplater(options: TemplaterOptions): Daemon {
         ...(backend.living && { living: backend.living }),
       },
       keys: keysNow,
+      keysAway: () => keyProblem() !== undefined,
+      containers: containersNow,
       lastGood: (destinations) => openLastGood(options.state, destinations),
       records: () => {
         // A failed read is tried again by the next pass.
@@ -109,9 +122,25 @@ export function startTemplater(options: TemplaterOptions): Daemon {
         return records;
       },
       want,
+      settled: () => acknowledger?.changed(),
       changed: () => readiness.changed(),
     }),
   );
+  // What writes no file has nothing to tell.
+  const notes = options.preview ? undefined : backend.notes?.("templaters");
+  const acknowledger =
+    notes &&
+    acknowledge({
+      notes,
+      node: options.node,
+      state: options.state,
+      targets: () => keepers.flatMap((keeper) => keeper.running()),
+      log,
+    });
+  const unsubscribe = containers?.subscribe(() => {
+    look();
+    readiness.changed();
+  });
   const problem = () => observation.current().problem;
   const unreadable = createUnreadable(backend.title, log);
   /** One line for an outage, however many ways of failing it has. */
@@ -159,6 +188,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
       staleSeconds: staleSince === undefined ? 0 : Math.round((monotonic() - staleSince) / 1000),
       unreadable: unreadable.status(),
       targets: keepers.flatMap((keeper) => keeper.status()),
+      ...(acknowledger && { acknowledgement: acknowledger.status() }),
     }),
     synced: readiness.synced,
     refresh() {
@@ -167,9 +197,11 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     },
     async stop() {
       unwatch();
+      unsubscribe?.();
       await files.close();
       await Promise.all([observation.close(), keys?.close()]);
       await Promise.all(keepers.map((keeper) => keeper.stop()));
+      await acknowledger?.stop(!options.restarting?.());
     },
   };
 }

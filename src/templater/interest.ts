@@ -1,5 +1,5 @@
-import type { Interest, KeyWants } from "../backends/backend.ts";
-import type { Reads } from "./view.ts";
+import type { Interest, KeySnapshot, KeyWants } from "../backends/backend.ts";
+import type { Reads, World } from "./view.ts";
 
 /** What a backend is asked for when templates read this. */
 export function interestOf(all: readonly Reads[]): Interest {
@@ -12,6 +12,18 @@ export function keysOf(all: readonly Reads[]): KeyWants {
   return {
     keys: new Set(all.flatMap((reads) => [...(reads.keys ?? [])])),
     trees: new Set(all.flatMap((reads) => [...(reads.trees ?? [])])),
+  };
+}
+
+/** What was answered of the keys and paths that templates read; undefined when they read none. */
+export function answered(
+  keys: World["keys"],
+  { keys: names, trees: paths }: KeyWants,
+): KeySnapshot | undefined {
+  if (keys === undefined || keys === "none" || names.size + paths.size === 0) return undefined;
+  return {
+    keys: new Map([...keys.keys].filter(([key]) => names.has(key))),
+    trees: new Map([...keys.trees].filter(([path]) => paths.has(path))),
   };
 }
 

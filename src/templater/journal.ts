@@ -32,7 +32,8 @@ export interface FileChange {
   readonly destination: string;
   /** SHA-256 (hex) of the bytes before; null when there was no file. */
   readonly before: string | null;
-  readonly after: string;
+  /** The same of the bytes after; null when the file was removed. */
+  readonly after: string | null;
   /** A unified diff; absent where the files are too different to be of use. */
   readonly diff?: string | undefined;
 }

@@ -1,10 +1,14 @@
 import { dirname } from "node:path";
+import type { TargetWorld } from "../acknowledgement.ts";
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
 import { after, backoff, monotonic, pause } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
+import { refKey } from "../instance.ts";
+import type { LocalContainerSource } from "../local-containers.ts";
 import type { Log } from "../log.ts";
 import { controlLoop, type Turn } from "../loop.ts";
 import type { Watched } from "../watched-files.ts";
+import { changedContainers } from "./containers.ts";
 import { strictest } from "./guard.ts";
 import { type Asked, createGuardedWorld } from "./guarded-world.ts";
 import { sha256 } from "./hash.ts";
@@ -16,14 +20,17 @@ import {
   needsReload,
   reloadOwed,
 } from "./install.ts";
+import { answered, keysOf } from "./interest.ts";
 import { keepTemplate, type Made } from "./kept-template.ts";
 import type { LastGood } from "./last-good.ts";
+import { noFile } from "./part.ts";
 import type { Pin } from "./pins.ts";
 import type { Records } from "./records.ts";
 import { ReloadError } from "./reload/index.ts";
-import type { Refused } from "./render.ts";
+import type { Refused, RefusedContainer } from "./render.ts";
 import { rollbackCause } from "./step-back.ts";
 import type { Target } from "./target.ts";
+import { createUnitFiles } from "./unit-files.ts";
 import { createVerdicts, startCause } from "./verdicts.ts";
 import type { Reads, World } from "./view.ts";
 
@@ -34,8 +41,10 @@ export interface KeepOptions {
   /** The name of this host, for templates. */
   readonly node: string;
   readonly log: Log;
-  /** Takes each rendered text instead of the destination: `--dry-run`. */
-  preview?(target: Target, text: string): void;
+  /** The containers of this host; absent where nobody watches its Docker. */
+  readonly containers?: LocalContainerSource;
+  /** Takes each rendered text instead of the destination, undefined for a file that would go: `--dry-run`. */
+  preview?(target: Target, text: string | undefined): void;
 }
 
 /** One target, or the targets of one group, being kept equal to their templates. */
@@ -53,6 +62,8 @@ export interface Keeper {
   /** These files have changed: reads or renders again what depends on them. */
   touched(paths: ReadonlySet<string>): void;
   notReady(): string | undefined;
+  /** What the proxy of each target runs with. */
+  running(): readonly TargetWorld[];
   /** One entry for each target. */
   status(): readonly unknown[];
   stop(): Promise<void>;
@@ -63,17 +74,26 @@ export interface Surroundings {
   readonly backend: Asked;
   /** The keys and values that were asked for, as templates see them. */
   keys(): World["keys"];
+  /** Whether the keys cannot be read now. */
+  keysAway(): boolean;
+  /** The containers of this host, as templates see them. */
+  containers(): World["containers"];
   /** What the state folder knows, shared by all targets. */
   records(): Promise<Records>;
   /** What these destinations were last rendered from, by this process or the one before. */
   lastGood(destinations: readonly string[]): LastGood;
   /** Tells the backend what all templates read. */
   want(): void;
+  /** What `running` says may have changed. */
+  settled(): void;
   changed(): void;
 }
 
 /** ms that render, check and reload may take before `/readyz` says that a change is not applied. */
 const patience = 5_000;
+
+/** Containers that a change names as its causes. */
+const mostNames = 20;
 
 /** ms until a reload that could not be done yet is tried again. */
 const poll = 500;
@@ -85,6 +105,7 @@ const refusedWait = { least: 1_000, base: 2_000, cap: 300_000 };
 interface Outcome {
   readonly made: readonly (Made & { readonly target: Target })[];
   readonly snapshot: Snapshot | undefined;
+  readonly keys: World["keys"];
   /** Why it must not be installed; empty when it may. */
   readonly unmet: readonly string[];
 }
@@ -109,7 +130,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   };
   /** True when some changes need no reload. */
   const atRuntime = targets.some(({ reload }) => reload.kind === "haproxy");
-  const kept = targets.map((target) => ({ target, template: keepTemplate(target.source) }));
+  const inAgent = options.containers !== undefined;
+  const kept = targets.map((target) => ({ target, template: keepTemplate(target, { inAgent }) }));
   const world = createGuardedWorld({
     settings: strictest(targets.map(({ guard = {} }) => guard)),
     lastGood: around.lastGood(targets.map(({ destination }) => destination)),
@@ -118,6 +140,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     log,
     changed: () => look(),
   });
+  const unit = createUnitFiles(targets, log);
   const verdicts = createVerdicts(
     targets.map(({ destination }) => destination),
     async () => (await around.records()).journal,
@@ -130,6 +153,10 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   let again: Outcome | undefined;
   /** The snapshot whose texts were last applied. */
   let applied: Snapshot | undefined;
+  /** What the proxy runs with; undefined while that is not known. */
+  let running: readonly TargetWorld["accepted"][] | undefined;
+  /** Files were swapped, and the proxy has not said yet what it makes of them. */
+  let isOpen = false;
   let started = false;
   let lastReload = Number.NEGATIVE_INFINITY;
   let refusedTexts: RefusedTexts | undefined;
@@ -146,6 +173,9 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   /** The rollback that was last in force, by the change that it goes back before. */
   let isPinned: number | undefined;
   const refused = new Map<Target, readonly Refused[]>();
+  const refusedContainers = new Map<Target, readonly RefusedContainer[]>();
+  /** The containers of this host at the last look. */
+  let seen: World["containers"];
   let revision = 0;
 
   const setReason = (next: string | undefined) => {
@@ -162,12 +192,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     try {
       let { snapshot } = world.show(readByName());
       for (let round = 1; ; round++) {
-        const facts = { snapshot, keys: around.keys(), env: options.env, node: options.node };
+        const { env, node } = options;
+        const facts = { snapshot, keys: keysNow(), containers: around.containers(), env, node };
         const made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
         bad = made.find((one) => one.bad !== undefined)?.bad;
         // What the templates read by name, and the guard may keep, shows only as they are rendered.
         const next = world.show(readByName());
-        if (next.snapshot === snapshot || round === 3) return { made, snapshot, unmet: next.unmet };
+        if (next.snapshot === snapshot || round === 3)
+          return { made, snapshot, keys: facts.keys, unmet: next.unmet };
         snapshot = next.snapshot;
       }
     } finally {
@@ -175,11 +207,21 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     }
   };
 
+  const keysNow = () => world.keys(around.keys(), around.keysAway());
+
   const readByName = () => new Set(kept.flatMap(({ template }) => [...template.reads().services]));
 
   const intervalOver = (signal: AbortSignal) => pause(lastReload + minInterval - monotonic(), signal);
 
   const pass = async (turn: Turn): Promise<undefined | "superseded"> => {
+    try {
+      return await keepOnce(turn);
+    } finally {
+      around.settled();
+    }
+  };
+
+  const keepOnce = async (turn: Turn): Promise<undefined | "superseded"> => {
     cancelPoll();
     const pin = options.preview ? undefined : await pinInForce();
     if (!atRuntime || pin) await intervalOver(turn.signal);
@@ -189,7 +231,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     let outcome = again ?? (await render());
     again = undefined;
     if (atRuntime && lastReload + minInterval > monotonic()) {
-      const files = filesOf(outcome);
+      const files = await plan(outcome);
       if (files && (await needsReload(files, await around.records()))) {
         await intervalOver(turn.signal);
         outcome = await render();
@@ -208,20 +250,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   const pinInForce = async () => (await around.records()).pin(targets.map(({ destination }) => destination));
 
+  /** A dry run opens no records: that would finish what another process has begun. */
+  const plan = async ({ made }: Outcome) =>
+    unit.plan(made, options.preview ? nothingAccepted : (await around.records()).accepted);
+
   /** A rollback is in force: no template is rendered, and the files are what they were. */
   const putBack = async (pin: Pin, turn: Turn): Promise<undefined | "superseded"> => {
-    const { backups } = await around.records();
-    const files = await Promise.all(
-      targets.map(async (target): Promise<readonly File[]> => {
-        const hash = pin.files[target.destination];
-        const text = hash === undefined ? undefined : await backups.find(target.destination, hash);
-        if (hash !== undefined && text === undefined) throw new PortolanError("FAILED", notKept(target));
-        return text === undefined ? [] : [{ text, target }];
-      }),
-    );
+    const files = await unit.rolledBack(pin, (await around.records()).backups);
     if (isPinned !== pin.change) verdicts.because(rollbackCause);
     isPinned = pin.change;
-    const unfinished = await put(files.flat(), [], applied, undefined, turn);
+    const unfinished = await put(files, [], applied, undefined, turn);
     if (unfinished === "superseded") return unfinished;
     waiting = undefined;
     behind = undefined;
@@ -235,10 +273,13 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   /** Undefined when all is well, else "superseded", "refused", or what the proxy is waited for. */
   const apply = async (outcome: Outcome, turn: Turn): Promise<string | undefined> => {
-    const files = filesOf(outcome);
+    const files = await plan(outcome);
     if (files === undefined) return undefined;
     for (const one of outcome.made)
-      if (one.outcome.status === "rendered") reportRefused(one.target, one.outcome.refused);
+      if (one.outcome.status === "rendered") {
+        reportRefused(one.target, one.outcome.refused);
+        reportContainers(one.target, one.outcome.refusedContainers ?? []);
+      }
     if (outcome.unmet.length > 0) {
       if (toldUnmet !== outcome.unmet.join()) log.warn({ ...name, unmet: outcome.unmet }, tooLittle);
       verdicts.tell("held", { why: `${tooLittle}: ${outcome.unmet.join("; ")}`, gist: outcome.unmet.join() });
@@ -247,16 +288,13 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     }
     toldUnmet = undefined;
     if (options.preview) {
-      for (const { target, text } of files) options.preview(target, text);
+      for (const { target, text } of files) options.preview(target, text?.toString());
       return undefined;
     }
     const { snapshot } = outcome;
-    world.keep(snapshot);
-    const services = changedServices(
-      kept.map(({ template }) => template.reads()),
-      applied,
-      snapshot,
-    );
+    const reads = kept.map(({ template }) => template.reads());
+    world.keep(snapshot, answered(outcome.keys, keysOf(reads)));
+    const services = changedServices(reads, applied, snapshot);
     return put(files, services, snapshot, outcome, turn);
   };
 
@@ -277,12 +315,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       env: options.env,
       log,
       interval: () => intervalOver(turn.signal),
-      swapped: verdicts.swapped,
+      swapping: () => unit.claim(files),
+      swapped: (swapped) => {
+        isOpen = true;
+        verdicts.swapped(swapped);
+      },
       reloaded: () => {
         lastReload = monotonic();
       },
     };
-    const key = sha256(files.map(({ text }) => sha256(text)).join());
+    const key = sha256(files.map(({ text, target }) => `${target.destination} ${hashOf(text)}`).join());
     if (refusedTexts?.key === key && monotonic() < refusedTexts.until) {
       // What was put back may be owed a reload of its own.
       if (refusedTexts.error.left === "open" && refusedTexts.error.restored) await reloadOwed(request);
@@ -294,9 +336,17 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       const installed = await install(request);
       if (installed.verdict === "superseded") return "superseded";
       refusedTexts = undefined;
-      if (installed.verdict === "owed") return waitFor(installed, services, outcome);
+      if (installed.verdict === "owed") {
+        running = undefined;
+        return waitFor(installed, services, outcome);
+      }
+      await unit.settle(files);
+      isOpen = false;
+      running = outcome && acceptedWorlds(outcome);
       return accept(installed, services, snapshot);
     } catch (error) {
+      if (error instanceof ReloadError && error.left === "before") isOpen = false;
+      else if (isOpen || error instanceof ReloadError) running = undefined;
       if (!(error instanceof ReloadError) || error.left === "none") throw error;
       refuse(error, key);
       return "refused";
@@ -354,7 +404,13 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     const wasHeld = world.notReady().length > 0;
     world.look();
     const { snapshot } = world.show(readByName());
-    const isNews = !started || !kept.every(({ template }) => template.shows(snapshot, around.keys()));
+    const now = { snapshot, keys: keysNow(), containers: around.containers() };
+    const isNews = !started || !kept.every(({ template }) => template.shows(now));
+    const queries = kept.flatMap(({ template }) => [...(template.reads().containers?.values() ?? [])]);
+    // What was not known before is no change.
+    const changed = seen === undefined ? [] : changedContainers(queries, seen, now.containers);
+    for (const container of [...changed].slice(0, mostNames)) verdicts.because(`container ${container}`);
+    seen = now.containers;
     if (isNews && wasHeld && reason === undefined) reason = "what was held is being applied";
     const [held] = world.notReady();
     if (held !== undefined) verdicts.tell("held", { why: held, gist: held });
@@ -371,6 +427,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       log.error(fields, `instance left out: ${why}`);
     }
     refused.set(target, next);
+  };
+
+  const reportContainers = (target: Target, next: readonly RefusedContainer[]) => {
+    const before = refusedContainers.get(target) ?? [];
+    for (const { name: container, reason: why } of next) {
+      if (before.some((one) => one.name === container && one.reason === why)) continue;
+      const fields = { destination: target.destination, container, code: "VALUE_REFUSED" };
+      log.error(fields, `container left out: ${why}`);
+    }
+    refusedContainers.set(target, next);
   };
 
   const nudge = () => {
@@ -449,6 +515,11 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       const why = reason ?? held ?? world.unsure() ?? overdue();
       return why === undefined ? undefined : `${destinations}: ${why}`;
     },
+    running: () =>
+      kept.map(({ template }, index) => ({
+        reads: template.isKnown() ? template.wanted() : undefined,
+        accepted: running?.[index],
+      })),
     status: () =>
       kept.map(({ target, template }) => {
         const reads = template.reads();
@@ -456,12 +527,20 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
           source: target.source,
           destination: target.destination,
           ...(target.group !== undefined && { group: target.group }),
+          ...(unit.leftOut(target).length > 0 && { leftOut: unit.leftOut(target) }),
           reason,
           ...(owed !== undefined && { owed }),
           revision,
-          reads: { services: [...reads.services], all: reads.all },
+          reads: {
+            services: [...reads.services],
+            all: reads.all,
+            ...(reads.containers && { containers: true }),
+          },
           ...world.status(),
           refused: refused.get(target) ?? [],
+          ...(refusedContainers.get(target)?.length && {
+            refusedContainers: refusedContainers.get(target),
+          }),
         };
       }),
     async stop() {
@@ -475,20 +554,19 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   };
 }
 
-/** What a template gave. */
-type Text = File & { readonly text: string };
+const hashOf = (text: File["text"]) => (text === undefined ? noFile : sha256(text));
 
-const notKept = ({ destination }: Target) =>
-  `what ${destination} is to be rolled back to is not kept any more; \`portolan rollback --release\` ends that`;
+const nothingAccepted = { get: () => undefined, destinations: () => [] };
 
 const tooLittle = "the guard wants more than there is, and the file stays as it is";
 
-/** The texts, when all templates of the group have one. */
-function filesOf({ made }: Outcome): readonly Text[] | undefined {
-  const files = made.flatMap(({ target, outcome }): readonly Text[] =>
-    outcome.status === "rendered" ? [{ target, text: outcome.text }] : [],
-  );
-  return files.length === made.length ? files : undefined;
+/** What each file was made from: those who wait for an instance are told of it. */
+function acceptedWorlds({ made, snapshot }: Outcome): readonly TargetWorld["accepted"][] {
+  return made.map(({ outcome }) => {
+    const refused = new Set(outcome.status === "rendered" ? outcome.refused.map(refKey) : []);
+    const instances = snapshot?.services ?? new Map();
+    return { instances, reads: outcome.reads, isLeftOut: (ref) => refused.has(refKey(ref)) };
+  });
 }
 
 /**

@@ -1,11 +1,13 @@
-import type { Snapshot } from "../backends/backend.ts";
+import { sameContainers } from "./containers.ts";
 import { loadTemplate } from "./load.ts";
-import { type Rendered, renderTemplate, type Template } from "./render.ts";
+import type { Template } from "./render.ts";
+import { type RenderedFiles, rendererOf } from "./rendered-files.ts";
+import type { Target } from "./target.ts";
 import { type Reads, sameKeys, sameReads, type World } from "./view.ts";
 
 /** A render, and why it may not be that of the template on the disk. */
 export interface Made {
-  readonly outcome: Rendered;
+  readonly outcome: RenderedFiles;
   /** What is wrong with the template on the disk, while the one before is used. */
   readonly bad: unknown;
 }
@@ -16,8 +18,10 @@ export interface KeptTemplate {
   reads(): Reads;
   /** What the backend is to be asked for: while an edited template is not in use yet, what both read. */
   wanted(): Reads;
+  /** False before the first render: until then nobody knows what the template reads. */
+  isKnown(): boolean;
   /** True when a render of these would give what the last one gave. */
-  shows(snapshot: Snapshot | undefined, keys: World["keys"]): boolean;
+  shows(world: Pick<World, "snapshot" | "keys" | "containers">): boolean;
   /** The file has changed: it is read again before the next render. */
   reread(): void;
   /** Reads the file when that is due. Never rejects: what is wrong shows in the render. */
@@ -26,8 +30,10 @@ export interface KeptTemplate {
   render(world: World): Made;
 }
 
-/** Keeps the template at `source`. Nothing is read before the first `prepare`. */
-export function keepTemplate(source: string): KeptTemplate {
+/** Keeps a target's template. Nothing is read before the first `prepare`. `inAgent`: containers can be read. */
+export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: boolean }): KeptTemplate {
+  const { source } = target;
+  const renderFiles = rendererOf(target);
   /** The last template that rendered; a stale one is to be read again. */
   let template: Template | undefined;
   let stale = true;
@@ -36,16 +42,15 @@ export function keepTemplate(source: string): KeptTemplate {
   let isReread = false;
   let reads: Reads | undefined;
   let wanted: Reads | undefined;
-  let rendered: Snapshot | undefined;
-  let renderedKeys: World["keys"];
+  /** What the last render was made from. */
+  let rendered: Pick<World, "snapshot" | "keys" | "containers"> = { snapshot: undefined };
   /** True when `reads` says what the last render depended on: one that failed does not tell. */
   let readsKnown = false;
 
-  const renderWith = (used: Template, world: World): Rendered => {
-    rendered = world.snapshot;
-    renderedKeys = world.keys;
+  const renderWith = (used: Template, world: World): RenderedFiles => {
+    rendered = { snapshot: world.snapshot, keys: world.keys, containers: world.containers };
     readsKnown = false;
-    const outcome = renderTemplate(used, world);
+    const outcome = renderFiles(used, world);
     reads = outcome.reads;
     readsKnown = true;
     wanted = used === template && !isReread ? reads : both(wanted, reads);
@@ -55,10 +60,13 @@ export function keepTemplate(source: string): KeptTemplate {
   return {
     reads: () => reads ?? none,
     wanted: () => wanted ?? none,
-    shows: (now, keys) =>
+    isKnown: () => wanted !== undefined,
+    shows: ({ snapshot, keys, containers }) =>
       readsKnown && reads !== undefined
-        ? sameReads(reads, rendered, now) && sameKeys(reads, renderedKeys, keys)
-        : rendered === now && renderedKeys === keys,
+        ? sameReads(reads, rendered.snapshot, snapshot) &&
+          sameKeys(reads, rendered.keys, keys) &&
+          sameContainers(reads, rendered.containers, containers)
+        : rendered.snapshot === snapshot && rendered.keys === keys && rendered.containers === containers,
     reread() {
       stale = true;
     },
@@ -70,7 +78,7 @@ export function keepTemplate(source: string): KeptTemplate {
         return;
       }
       isReread = true;
-      next = await loadTemplate(source).then(
+      next = await loadTemplate(source, { inAgent }).then(
         (loaded) => ({ template: loaded }),
         (error: unknown) => ({ error }),
       );
@@ -103,11 +111,13 @@ function both(a: Reads | undefined, b: Reads): Reads {
   const [files, keys, trees] = (["files", "keys", "trees"] as const).map(
     (kind) => new Set([...(a[kind] ?? []), ...(b[kind] ?? [])]),
   );
+  const containers = new Map([...(a.containers ?? []), ...(b.containers ?? [])]);
   return {
     services: new Set([...a.services, ...b.services]),
     all: a.all || b.all,
     ...(files && files.size > 0 && { files }),
     ...(keys && keys.size > 0 && { keys }),
     ...(trees && trees.size > 0 && { trees }),
+    ...(containers.size > 0 && { containers }),
   };
 }

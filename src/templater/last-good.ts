@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Snapshot } from "../backends/backend.ts";
+import type { KeySnapshot, Snapshot } from "../backends/backend.ts";
 import { pause } from "../clock.ts";
 import { createFile, hasCode, renameFile } from "../durable.ts";
 import { coded } from "../errors.ts";
@@ -10,25 +10,39 @@ import { sha256 } from "./hash.ts";
 
 /**
  * The last world from which a target was rendered, in the state folder: `last-good/<name>.<hash>`, a line of JSON
- * for each service, of which the last one counts. A change appends the lines of the services that changed, so
- * that it costs what changed and not what there is.
+ * for each service, key and tree of keys, of which the last one counts. A change appends the lines of what has
+ * changed, so that it costs that and not what there is. Values may be secrets: nobody else may read the file, and
+ * those of keys that no template reads any more are not in it.
  */
 export interface LastGood {
   /** What was kept, and when; undefined when nothing was, or nothing of it can be read. Rejects with FAILED. */
-  read(): Promise<{ readonly snapshot: Snapshot; readonly at: string } | undefined>;
+  read(): Promise<(LastWorld & { readonly at: string }) | undefined>;
   /**
-   * Keeps a snapshot instead of the one before. Calls are to be made one after the other. Rejects with FAILED;
+   * Keeps a world instead of the one before. Calls are to be made one after the other. Rejects with FAILED;
    * the next call then writes everything.
    */
-  keep(snapshot: Snapshot): Promise<void>;
+  keep(snapshot: Snapshot, keys?: KeySnapshot): Promise<void>;
 }
 
-/** One line: a service, or that a service which is not listed has no instances. */
+/** A world that was good for a render. */
+export interface LastWorld {
+  readonly snapshot: Snapshot;
+  /** The keys and trees that the templates read; absent when none. */
+  readonly keys?: KeySnapshot | undefined;
+}
+
+/** One line: a service, a key, a tree, or that a service which is not listed has no instances. */
 interface Line {
   readonly service?: string;
   /** Absent: the service is gone. */
   readonly instances?: readonly unknown[];
   readonly complete?: boolean;
+  readonly key?: string;
+  /** Absent: the key has no value. */
+  readonly value?: string;
+  readonly tree?: string;
+  /** By what their keys have after the path of the tree. */
+  readonly values?: readonly (readonly [key: string, value: string])[];
 }
 
 /** The last good snapshot of what is written to these destinations. */
@@ -37,7 +51,7 @@ export function openLastGood(state: Pick<StateDir, "path">, destinations: readon
   const hash = sha256(destinations.join("\0")).slice(0, 16);
   const path = join(state.path, "last-good", `${name.slice(0, 100)}.${hash}`);
   /** What the file says; undefined when it has to be written as a whole. */
-  let kept: Snapshot | undefined;
+  let kept: LastWorld | undefined;
   let lines = 0;
   let count = 0;
 
@@ -50,7 +64,7 @@ export function openLastGood(state: Pick<StateDir, "path">, destinations: readon
     }
   };
 
-  const rewrite = async (snapshot: Snapshot) => {
+  const rewrite = async ({ snapshot, keys }: LastWorld) => {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     count += 1;
     const draft = join(dirname(path), `.${basename(path)}.${process.pid}.${count}`);
@@ -60,18 +74,21 @@ export function openLastGood(state: Pick<StateDir, "path">, destinations: readon
       // A large registry takes a while, in which others want to go on.
       if (text.length % 200 === 0) await pause(0);
     }
+    text.push(...keyLines(undefined, keys));
     await createFile(draft, text.join(""), { mode: 0o600 });
     await renameFile(draft, path);
-    lines = snapshot.services.size;
+    lines = text.length;
   };
 
-  const append = async (before: Snapshot, next: Snapshot) => {
+  const append = async (last: LastWorld, now: LastWorld) => {
+    const [before, next] = [last.snapshot, now.snapshot];
     const changed = [...next.services].filter(([service, list]) => before.services.get(service) !== list);
     const gone = next.complete ? [...before.services.keys()].filter((one) => !next.services.has(one)) : [];
     const text = [
       ...changed.map(([service, list]) => lineOf(service, list)),
       ...gone.map((service) => `${JSON.stringify({ service })}\n`),
       ...(before.complete === next.complete ? [] : [`${JSON.stringify({ complete: next.complete })}\n`]),
+      ...keyLines(last.keys, now.keys),
     ];
     if (text.length === 0) return;
     await appendFile(path, text.join(""), { mode: 0o600 });
@@ -86,16 +103,17 @@ export function openLastGood(state: Pick<StateDir, "path">, destinations: readon
           throw error;
         });
         if (text === undefined) return undefined;
-        const snapshot = parse(text, path);
-        return snapshot && { snapshot, at: (await stat(path)).mtime.toISOString() };
+        const world = parse(text, path);
+        return world && { ...world, at: (await stat(path)).mtime.toISOString() };
       }),
-    keep: (snapshot) =>
+    keep: (snapshot, keys) =>
       usable(async () => {
         const before = kept;
-        if (before === snapshot) return;
-        if (before === undefined || lines > 1000 + 4 * before.services.size) await rewrite(snapshot);
-        else await append(before, snapshot);
-        kept = snapshot;
+        const now = { snapshot, keys };
+        if (before === undefined || !hasAllOf(keys, before.keys) || lines > 1000 + 4 * sizeOf(before))
+          await rewrite(now);
+        else await append(before, now);
+        kept = now;
       }),
   };
 }
@@ -104,14 +122,43 @@ function lineOf(service: string, list: readonly Instance[]): string {
   return `{"service":${JSON.stringify(service)},"instances":[${list.map(encodeInstance).join()}]}\n`;
 }
 
+function sizeOf({ snapshot, keys }: LastWorld): number {
+  return snapshot.services.size + (keys ? keys.keys.size + keys.trees.size : 0);
+}
+
+/** Whether everything is there that was there before: what nobody reads any more is not left in the file. */
+function hasAllOf(next: KeySnapshot | undefined, before: KeySnapshot | undefined): boolean {
+  if (before === undefined) return true;
+  return (
+    [...before.keys.keys()].every((key) => next?.keys.has(key)) &&
+    [...before.trees.keys()].every((path) => next?.trees.has(path))
+  );
+}
+
+/** A line for each key and tree that has changed. */
+function keyLines(before: KeySnapshot | undefined, next: KeySnapshot | undefined): readonly string[] {
+  const keys = [...(next?.keys ?? [])].filter(
+    ([key, value]) => !before?.keys.has(key) || before.keys.get(key) !== value,
+  );
+  const trees = [...(next?.trees ?? [])].filter(([path, values]) => before?.trees.get(path) !== values);
+  return [
+    ...keys.map(([key, value]) => `${JSON.stringify({ key, value })}\n`),
+    ...trees.map(([tree, values]) => `${JSON.stringify({ tree, values: [...values] })}\n`),
+  ];
+}
+
 /** A line that was torn by a crash says nothing. */
-function parse(text: string, place: string): Snapshot | undefined {
+function parse(text: string, place: string): LastWorld | undefined {
+  const keys = new Map<string, string | undefined>();
+  const trees = new Map<string, ReadonlyMap<string, string>>();
   const services = new Map<string, readonly Instance[]>();
   let complete: boolean | undefined;
   for (const [index, line] of text.split("\n").entries()) {
     try {
       const read = JSON.parse(line) as Line;
       if (read.complete !== undefined) complete = read.complete;
+      if (read.key !== undefined) keys.set(read.key, read.value);
+      if (read.tree !== undefined && read.values !== undefined) trees.set(read.tree, new Map(read.values));
       if (read.service === undefined) continue;
       if (read.instances === undefined) services.delete(read.service);
       else
@@ -122,5 +169,9 @@ function parse(text: string, place: string): Snapshot | undefined {
     } catch {}
   }
   if (complete === undefined) return undefined;
-  return { services: new Map([...services].sort(([a], [b]) => compare(a, b))), complete, invalid: new Map() };
+  const sorted = new Map([...services].sort(([a], [b]) => compare(a, b)));
+  return {
+    snapshot: { services: sorted, complete, invalid: new Map() },
+    ...(keys.size + trees.size > 0 && { keys: { keys, trees } }),
+  };
 }

@@ -7,9 +7,10 @@ import { compileTemplate, type Template } from "./render.ts";
 /**
  * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder, by its
  * name without endings. Dot files are left out: editors keep locks and copies there. Rejects with
- * TEMPLATE_MISSING or TEMPLATE.
+ * TEMPLATE_MISSING or TEMPLATE; with the latter also where it reads the containers of this host, and nobody watches
+ * them here.
  */
-export async function loadTemplate(path: string): Promise<Template> {
+export async function loadTemplate(path: string, { inAgent = false } = {}): Promise<Template> {
   const text = await readTemplate(path);
   const folder = dirname(path);
   const names = (await readdir(folder))
@@ -20,7 +21,10 @@ export async function loadTemplate(path: string): Promise<Template> {
     const file = join(folder, name);
     partials.set(name.replace(/\..*$/, ""), { path: file, text: await readTemplate(file) });
   }
-  return compileTemplate({ path, text, partials, format: formatOf(path) });
+  const template = compileTemplate({ path, text, partials, format: formatOf(path) });
+  if (!inAgent && template.onlyInAgent.length > 0)
+    throw new PortolanError("TEMPLATE", template.onlyInAgent.join("\n"));
+  return template;
 }
 
 async function readTemplate(path: string): Promise<string> {

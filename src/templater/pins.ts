@@ -13,8 +13,8 @@ import { sha256 } from "./hash.ts";
 export interface Pin {
   /** The destinations, in the order of the configuration. */
   readonly targets: readonly string[];
-  /** SHA-256 (hex) of what each is to hold, by destination. */
-  readonly files: Readonly<Record<string, string>>;
+  /** SHA-256 (hex) of what each is to hold, by destination; null: there is to be no file. */
+  readonly files: Readonly<Record<string, string | null>>;
   /** The number of the change, in the journal, that it goes back before. */
   readonly change: number;
 }

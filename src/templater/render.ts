@@ -5,14 +5,18 @@ import { type Budget, createBudget, longestOutput, stepsFor, tooLong } from "../
 import { check, placeOf } from "../handlebars/check.ts";
 import { didYouMean } from "../handlebars/nearest.ts";
 import { parseTemplate } from "../handlebars/parse.ts";
-import { compare, type Instance } from "../instance.ts";
+import { compare } from "../instance.ts";
+import type { ContainerQuery } from "./containers.ts";
+import { shown } from "./escape/admit.ts";
 import { blame } from "./escape/blame.ts";
 import type { Format } from "./escape/format.ts";
 import { rewrite } from "./escape/rewrite.ts";
 import { bindings, type Run, subjectsOf } from "./helpers/bind.ts";
+import { serviceItem } from "./helpers/data.ts";
 import { helpers } from "./helpers/index.ts";
 import { createScratch } from "./helpers/scratch.ts";
-import { createView, type Reads, type World } from "./view.ts";
+import { masked } from "./secrets.ts";
+import { createView, isContainer, onlyInAgent, type Reads, type Refusable, type World } from "./view.ts";
 
 /** The text of a template or partial, and its path for messages. */
 export interface TemplateFile {
@@ -33,8 +37,10 @@ export interface Template {
   readonly format: Format;
   /** The texts in its expressions: what is refused may stand there instead of in an instance. */
   readonly literals: ReadonlySet<string>;
-  /** Renders once; throws whatever the template throws. */
-  readonly run: (run: Run) => string;
+  /** Where it reads the containers of this host, one `file:line:column: …` each, for where that cannot be. */
+  readonly onlyInAgent: readonly string[];
+  /** Renders once, with the fields of `context` as names; throws whatever the template throws. */
+  readonly run: (run: Run, context: object) => string;
 }
 
 /** An instance that was left out of a render. */
@@ -45,6 +51,13 @@ export interface Refused {
   readonly reason: string;
 }
 
+/** A container of this host that was left out of a render. */
+export interface RefusedContainer {
+  readonly name: string;
+  /** `file:line:column: …` what it says that the file cannot hold, without secrets. */
+  readonly reason: string;
+}
+
 /** What became of a render. */
 export type Rendered =
   | {
@@ -52,9 +65,16 @@ export type Rendered =
       readonly text: string;
       readonly reads: Reads;
       readonly refused: readonly Refused[];
+      /** Absent when there are none. */
+      readonly refusedContainers?: readonly RefusedContainer[];
     }
   /** Something that it reads is not known yet. `for` says what, in words. */
   | { readonly status: "waiting"; readonly for: readonly string[]; readonly reads: Reads };
+
+/** What became of a render for one service. */
+export type RenderedService =
+  | Rendered
+  | { readonly status: "left out"; readonly reads: Reads; readonly refused: readonly Refused[] };
 
 /**
  * Compiles a template. Throws TEMPLATE with every mistake that can be seen without data, one a line, each
@@ -74,12 +94,15 @@ export function compileTemplate(source: TemplateSource): Template {
   const problems: string[] = [];
   const literals = new Set<string>();
   const included = new Set<string>();
+  const onlyInAgentAt: string[] = [];
 
   const compile = (file: TemplateFile, chain: readonly string[]) => {
     const program = parseTemplate(environment, file);
     const found = check(program, helpers);
     problems.push(...found.problems);
     for (const literal of found.literals) literals.add(literal);
+    for (const { name, at } of found.calls)
+      if (name === "containers") onlyInAgentAt.push(`${at}: containers ${onlyInAgent}`);
     for (const { name, at } of found.partials) {
       const partial = source.partials.get(name);
       if (partial === undefined) {
@@ -104,8 +127,13 @@ export function compileTemplate(source: TemplateSource): Template {
     path: source.path,
     format: source.format,
     literals,
-    run: (run) =>
-      main({}, { data: { run }, allowProtoMethodsByDefault: false, allowProtoPropertiesByDefault: false }),
+    onlyInAgent: onlyInAgentAt,
+    run: (run, context) =>
+      main(context, {
+        data: { run },
+        allowProtoMethodsByDefault: false,
+        allowProtoPropertiesByDefault: false,
+      }),
   };
 }
 
@@ -113,10 +141,16 @@ export function compileTemplate(source: TemplateSource): Template {
  * Renders a template. An instance with a value that the file cannot hold is left out and reported; each round
  * leaves out at least one more, so it comes to an end. Throws TEMPLATE for a mistake of the template, and for
  * a value that it cannot hold and that stands in no instance.
+ *
+ * With `service` the template sees that one as `(services)` lists it: `name`, `tags`, `instances`. A service of
+ * which nothing is left, and whose name the file cannot hold either, is left out.
  */
-export function renderTemplate(template: Template, world: World): Rendered {
-  const refused = new Map<Instance, string>();
-  const doubtful = new Set<Instance>();
+export function renderTemplate(template: Template, world: World): Rendered;
+export function renderTemplate(template: Template, world: World, service: string): RenderedService;
+export function renderTemplate(template: Template, world: World, service?: string): RenderedService {
+  const refused = new Map<Refusable, string>();
+  const doubtful = new Set<Refusable>();
+  const containers = new Map<string, ContainerQuery>();
   const services = new Set<string>();
   const files = new Set<string>();
   const keys = new Set<string>();
@@ -126,9 +160,9 @@ export function renderTemplate(template: Template, world: World): Rendered {
   const limit = stepsFor(sizeOf(world));
   let spent = 0;
 
-  const attempt = (without: ReadonlySet<Instance>): Attempt => {
+  const attempt = (without: ReadonlySet<Refusable>): Attempt => {
     const budget = createBudget(limit);
-    const result = renderOnce(template, world, without, budget);
+    const result = renderOnce(template, world, without, budget, service);
     spent += budget.spent();
     // Whatever was refused on the way: it would take as long again.
     if (result.error && budget.spent() > limit) throw result.error;
@@ -137,6 +171,7 @@ export function renderTemplate(template: Template, world: World): Rendered {
     for (const path of result.reads.files ?? []) files.add(path);
     for (const key of result.reads.keys ?? []) keys.add(key);
     for (const path of result.reads.trees ?? []) trees.add(path);
+    for (const [key, query] of result.reads.containers ?? []) containers.set(key, query);
     return result;
   };
 
@@ -148,6 +183,7 @@ export function renderTemplate(template: Template, world: World): Rendered {
       ...(files.size > 0 && { files }),
       ...(keys.size > 0 && { keys }),
       ...(trees.size > 0 && { trees }),
+      ...(containers.size > 0 && { containers }),
     };
     if (result.unknown.length > 0) return { status: "waiting", for: result.unknown, reads };
     if (result.refusals.length === 0) {
@@ -155,7 +191,9 @@ export function renderTemplate(template: Template, world: World): Rendered {
       const text = readmit(result.text, refused, doubtful, (without) =>
         spent < limit ? attempt(without) : undefined,
       );
-      return { status: "rendered", text, reads, refused: report(refused) };
+      const left = reportContainers(refused);
+      const refusedContainers = left.length > 0 && { refusedContainers: left };
+      return { status: "rendered", text, reads, refused: report(refused), ...refusedContainers };
     }
     const before = refused.size;
     for (const { instances, reason } of result.refusals) {
@@ -165,6 +203,9 @@ export function renderTemplate(template: Template, world: World): Rendered {
       }
     }
     if (refused.size === before) {
+      const own = service === undefined ? [] : (world.snapshot?.services.get(service) ?? []);
+      if (own.length > 0 && own.every((instance) => refused.has(instance)))
+        return { status: "left out", reads, refused: report(refused) };
       const orphans = new Set(result.refusals.map(({ orphan }) => orphan));
       throw new PortolanError("TEMPLATE", [...orphans].join("\n"));
     }
@@ -181,8 +222,8 @@ export function renderTemplate(template: Template, world: World): Rendered {
 /** How often all steps of a render may be taken again because of refused values. */
 const mostRounds = 3;
 
-function sizeOf({ snapshot }: World): number {
-  let size = 0;
+function sizeOf({ snapshot, containers }: World): number {
+  let size = typeof containers === "object" ? containers.containers.length : 0;
   for (const instances of snapshot?.services.values() ?? []) size += instances.length;
   return size;
 }
@@ -198,7 +239,7 @@ interface Attempt {
 
 interface Refusal {
   /** Those that hold the value; none when it comes from elsewhere. */
-  readonly instances: readonly Instance[];
+  readonly instances: readonly Refusable[];
   readonly reason: string;
   /** What to say when it stands in no instance: without the value, which may be a secret. */
   readonly orphan: string;
@@ -207,8 +248,9 @@ interface Refusal {
 function renderOnce(
   template: Template,
   world: World,
-  without: ReadonlySet<Instance>,
+  without: ReadonlySet<Refusable>,
   budget: Budget,
+  service: string | undefined,
 ): Attempt {
   const view = createView(world, without);
   const { format, literals } = template;
@@ -228,17 +270,20 @@ function renderOnce(
         const { loc, source, data } = run.at;
         const at = placeOf(loc);
         const instances = blame({ value, accepts, subjects: subjectsOf(data), view, literals, budget });
+        const inContainer = instances.some(isContainer);
         const written = format === "json" || format === "yaml" || format === "toml" ? "json" : "quote";
         const wayOut = source.startsWith("quote") ? "change it" : `change it, or write {{${written} …}}`;
         const orphan = `${at}: the value of {{${source}}} cannot stand in a ${format} file, and no instance holds it; ${wayOut}`;
-        refusals.push({ instances, reason: `${at}: ${reason}`, orphan });
+        const told = reason(inContainer ? masked : shown(value));
+        refusals.push({ instances, reason: `${at}: ${told}`, orphan });
       },
     },
   };
   let text = "";
   let error: PortolanError | undefined;
   try {
-    text = template.run(run);
+    const context = service === undefined ? {} : serviceItem(service, view.service(service), {}, budget);
+    text = template.run(run, context);
     if (text.length > longestOutput) error = new PortolanError("TEMPLATE", `${template.path}: ${tooLong}`);
   } catch (thrown) {
     error = asTemplateError(template, thrown);
@@ -263,9 +308,9 @@ const mostReadmitted = 16;
  */
 function readmit(
   text: string,
-  refused: Map<Instance, string>,
-  doubtful: ReadonlySet<Instance>,
-  attempt: (without: ReadonlySet<Instance>) => Attempt | undefined,
+  refused: Map<Refusable, string>,
+  doubtful: ReadonlySet<Refusable>,
+  attempt: (without: ReadonlySet<Refusable>) => Attempt | undefined,
 ): string {
   let best = text;
   for (const instance of [...doubtful].slice(0, mostReadmitted)) {
@@ -280,8 +325,14 @@ function readmit(
   return best;
 }
 
-function report(refused: ReadonlyMap<Instance, string>): readonly Refused[] {
+function reportContainers(refused: ReadonlyMap<Refusable, string>): readonly RefusedContainer[] {
   return [...refused]
-    .map(([{ id, service }, reason]) => ({ id, service, reason }))
+    .flatMap(([one, reason]) => (isContainer(one) ? [{ name: one.name, reason }] : []))
+    .sort((a, b) => compare(a.name, b.name));
+}
+
+function report(refused: ReadonlyMap<Refusable, string>): readonly Refused[] {
+  return [...refused]
+    .flatMap(([one, reason]) => (isContainer(one) ? [] : [{ id: one.id, service: one.service, reason }]))
     .sort((a, b) => compare(a.service, b.service) || compare(a.id, b.id));
 }

@@ -1,3 +1,4 @@
+import { unsure } from "./accepted.ts";
 import { type CommitOptions, commit, type Pending, removal } from "./commit.ts";
 import { type Live, readLive } from "./destination.ts";
 import { sha256 } from "./hash.ts";
@@ -34,15 +35,13 @@ export async function restore(error: ReloadError, restoration: Restoration): Pro
       const { target } = part;
       const good = goods[index];
       const live = await readLive(target.destination);
-      if (good?.equals(part.bytes)) continue;
+      if (good && sha256(good) === part.hash) continue;
       if (good) pending.push(await restored(good, part, live));
       // A file that came with the others goes with them.
       else if (goods.some(Boolean) && accepted.get(target.destination) === undefined && live.file)
         pending.push(removal(target, live));
     }
-    const runsWithAll = (way: Way) =>
-      pending.every(({ target, hash }) => (way.runsWith(target.destination) ?? "") === hash);
-    if (!ways.every(runsWithAll)) left = "open";
+    if (!ways.every((way) => pending.every(way.has))) left = "open";
     // Not known any more what some proxy runs with: a reload is owed, also after a crash from here on.
     if (left === "open")
       for (const { target } of parts) {
@@ -83,7 +82,8 @@ async function restored(bytes: Buffer, { target }: Part, live: Live): Promise<Pe
  * accepted, because the state folder was full, is none.
  */
 async function lastGood({ target, live }: Part, records: Records): Promise<Buffer | undefined> {
-  const accepted = records.accepted.get(target.destination);
+  const known = records.accepted.get(target.destination);
+  const accepted = known === unsure ? undefined : known;
   if (live.file && sha256(live.file.bytes) === accepted) return live.file.bytes;
   const newest = await records.backups.last(target.destination);
   return newest && (accepted === undefined || sha256(newest) === accepted) ? newest : undefined;

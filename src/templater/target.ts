@@ -58,6 +58,10 @@ export interface Target {
   readonly source: string;
   /** Absolute path of the rendered file; also the target's name in messages. */
   readonly destination: string;
+  /** One file for each service that has the tag, if one is given; `{{name}}` in the destination stands for its name. */
+  readonly forEach?: { readonly tag?: string };
+  /** The destination of the `forEach` target that this file is one of. */
+  readonly partOf?: string;
   /** Permission bits, e.g. 0o644. Absent: those of the live file, else 0644. */
   readonly mode?: number;
   /** Names or numbers. Absent: those of the live file, else of this process. */
@@ -69,9 +73,11 @@ export interface Target {
   /** Run on the staged file before the swap; `{{src}}` in an argument stands for its path. */
   readonly check?: Command;
   readonly reload: Reload;
+  /** Run once the proxy has taken the file; when it fails, the last good file is put back and reloaded. */
+  readonly verify?: Command;
   /** When the file may shrink, as far as it is not as usual. */
   readonly guard?: Partial<GuardSettings>;
-  /** ms after which a check or reload is ended together with its process group. */
+  /** ms after which a check, reload or verification is ended together with its process group. */
   readonly commandTimeout: number;
   /** ms. The first change after quiet is applied after `min`; a storm is bounded by `max`. */
   readonly wait: { readonly min: number; readonly max: number };

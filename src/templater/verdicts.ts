@@ -8,7 +8,8 @@ export interface Swapped {
   readonly destination: string;
   /** Undefined when there was no file. */
   readonly before: Uint8Array | undefined;
-  readonly after: Uint8Array;
+  /** Undefined when it was removed. */
+  readonly after: Uint8Array | undefined;
 }
 
 /** Tells the journal what becomes of the changes of one target, or of one group. Nothing here rejects. */
@@ -60,7 +61,7 @@ export function createVerdicts(
         swapped.map(async ({ destination, before, after }) => ({
           destination,
           before: before === undefined ? null : sha256(before),
-          after: sha256(after),
+          after: after === undefined ? null : sha256(after),
           diff: isBrief ? undefined : await changedLines(destination, before, after),
         })),
       );

@@ -1,5 +1,7 @@
 import { instancesOf, type KeySnapshot, type Snapshot } from "../backends/backend.ts";
 import type { Instance } from "../instance.ts";
+import type { LocalContainer, LocalContainers } from "../local-containers.ts";
+import { answers, type ContainerQuery, chosenContainers } from "./containers.ts";
 import { readTextFile, type TextFile } from "./text-file.ts";
 
 /** All that a render depends on, as values. */
@@ -12,6 +14,8 @@ export interface World {
   readonly node: string;
   /** The keys and values of the backend; undefined while none was answered, "none" where it has no such thing. */
   readonly keys?: KeySnapshot | "none" | undefined;
+  /** The containers of this host; undefined while they are not known, "none" where nobody watches its Docker. */
+  readonly containers?: LocalContainers | "none" | undefined;
   /** A file by its absolute path; undefined while it is not known. Without it, files are read as they are asked for. */
   readonly file?: (path: string) => TextFile | undefined;
 }
@@ -27,6 +31,16 @@ export interface Reads {
   readonly keys?: ReadonlySet<string>;
   /** The paths of which it asked for all that is below; absent when none. */
   readonly trees?: ReadonlySet<string>;
+  /** The containers that it asked for, each question once; absent when none. */
+  readonly containers?: ReadonlyMap<string, ContainerQuery>;
+}
+
+/** What a refused value can stand in, and what is then left out. */
+export type Refusable = Instance | LocalContainer;
+
+/** True for a container of this host. */
+export function isContainer(one: Refusable): one is LocalContainer {
+  return "networkMode" in one;
 }
 
 /** True when nothing that the template read differs: it would render the same. */
@@ -77,23 +91,33 @@ export interface View {
   key(name: string): string | undefined;
   /** All values below a path, by what their keys have after it; empty while that is unknown. Throws like `key`. */
   tree(path: string): ReadonlyMap<string, string>;
+  /** Containers of this host, by name; empty while they are unknown. Throws where nobody watches its Docker. */
+  containers(query: ContainerQuery): readonly LocalContainer[];
+  /** How many containers of this host are known. */
+  containersKnown(): number;
   /** What was read so far. */
   reads(): Reads;
   /** What was read and is not known yet, as words. */
   unknown(): readonly string[];
-  /** The instances that were read, as a template gets them. */
-  instances(): ReadonlySet<Instance>;
+  /** The instances and containers that were read, as a template gets them. */
+  refusable(): ReadonlySet<Refusable>;
+  /** The containers among them. */
+  containersRead(): ReadonlySet<LocalContainer>;
   /** The values of the variables and the texts of the files that were read. */
   variables(): ReadonlySet<string>;
 }
+
+/** Why `containers` gives nothing here, and the way out. */
+export const onlyInAgent =
+  "reads the Docker of this host, which only `portolan agent` watches; run that, or read what is registered: (service …)";
 
 function keysOf({ keys }: World): KeySnapshot | undefined {
   if (keys !== "none") return keys;
   throw new Error("needs keys and values, and there are none here; see the page of the backend");
 }
 
-/** A view of `world` from which the instances in `without` are left out. */
-export function createView(world: World, without: ReadonlySet<Instance>): View {
+/** A view of `world` from which the instances and containers in `without` are left out. */
+export function createView(world: World, without: ReadonlySet<Refusable>): View {
   const lists = new Map<string, readonly Instance[]>();
   const named = new Set<string>();
   const unknown = new Set<string>();
@@ -101,8 +125,10 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
   const files = new Map<string, TextFile>();
   const keys = new Set<string>();
   const trees = new Set<string>();
+  const queries = new Map<string, ContainerQuery>();
+  const containers = new Set<LocalContainer>();
   let all = false;
-  let instances: ReadonlySet<Instance> | undefined;
+  let refusable: ReadonlySet<Refusable> | undefined;
 
   const known = (name: string, list: readonly Instance[]): readonly Instance[] => {
     const before = lists.get(name);
@@ -111,7 +137,7 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       ? list.filter((instance) => !without.has(instance))
       : list;
     lists.set(name, kept);
-    instances = undefined;
+    refusable = undefined;
     return kept;
   };
 
@@ -158,18 +184,33 @@ export function createView(world: World, without: ReadonlySet<Instance>): View {
       for (const value of tree?.values() ?? []) variables.add(value);
       return tree ?? new Map();
     },
+    containers(query) {
+      if (world.containers === "none") throw new Error(onlyInAgent);
+      queries.set(JSON.stringify(query), query);
+      if (world.containers === undefined || !answers(world.containers, query)) {
+        unknown.add("the containers of this host");
+        return [];
+      }
+      const kept = chosenContainers(world.containers, query).filter((one) => !without.has(one));
+      for (const one of kept) containers.add(one);
+      refusable = undefined;
+      return kept;
+    },
+    containersKnown: () => (typeof world.containers === "object" ? world.containers.containers.length : 0),
     reads: () => ({
       services: named,
       all,
       ...(files.size > 0 && { files: new Set(files.keys()) }),
       ...(keys.size > 0 && { keys }),
       ...(trees.size > 0 && { trees }),
+      ...(queries.size > 0 && { containers: queries }),
     }),
     unknown: () => [...unknown].sort(),
-    instances() {
-      instances ??= new Set([...lists.values()].flat());
-      return instances;
+    refusable() {
+      refusable ??= new Set<Refusable>([...[...lists.values()].flat(), ...containers]);
+      return refusable;
     },
+    containersRead: () => containers,
     variables: () => variables,
   };
 }

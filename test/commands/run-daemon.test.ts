@@ -32,6 +32,7 @@ it("a configuration file that is edited is applied without a signal; while it is
   const context: Context = {
     ...{ command: "templater", settings: await read(), reread: read, env: {}, cwd: dir, version: "1", log },
     ...{ print() {}, say() {}, stop: stopping.signal, hurry: new AbortController().signal, linger() {} },
+    terminal: false,
     started: () => {
       isStarted = true;
     },
@@ -71,7 +72,7 @@ it("a daemon that is to end while its configuration is read again is not started
   const context: Context = {
     ...{ command: "templater", settings: await read(), reread: read, env: {}, cwd: dir, version: "1", log },
     ...{ print() {}, say() {}, started() {}, stop: stopping.signal },
-    ...{ hurry: new AbortController().signal, linger() {} },
+    ...{ hurry: new AbortController().signal, linger() {}, terminal: false },
     onReload: (listener) => {
       hangUp = listener;
     },

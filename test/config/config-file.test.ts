@@ -204,9 +204,29 @@ agent:
     expect(mistakes.join()).not.toContain("secret");
   });
 
-  it.each(["forEach", "verify"])("says that %s is not available yet", (key) => {
-    const text = `templater: { templates: [{ source: a, destination: b, ${key}: 1 }] }`;
-    expect(parse(text).mistakes).toEqual([expect.stringContaining(`templates[0].${key}: not available yet`)]);
+  it("takes one file for each service, and what verifies a reload", () => {
+    const text = `templater: { templates: [
+      { source: a, destination: "{{name}}.conf", forEach: services, verify: [curl, -f, "http://localhost"] },
+      { source: a, destination: "{{name}}.map", forEach: { services: { tag: http } } } ] }`;
+    const { values, mistakes } = parse(text);
+    expect(mistakes).toEqual([]);
+    expect(values).toMatchObject({
+      templater: {
+        templates: [
+          { forEach: {}, verify: { argv: ["curl", "-f", "http://localhost"] } },
+          { forEach: { tag: "http" } },
+        ],
+      },
+    });
+  });
+
+  it.each([
+    ["forEach: instances", "forEach: it is neither services nor {services: {tag: …}}"],
+    ["forEach: { services: { role: master } }", 'role: unknown key; the nearest known one is "tag"'],
+    ["forEach: { tag: http }", "forEach.tag: unknown key"],
+  ])("%s is a mistake", (key, message) => {
+    const text = `templater: { templates: [{ source: a, destination: "{{name}}", ${key} }] }`;
+    expect(parse(text).mistakes.join("\n")).toContain(message);
   });
 
   it.each<[text: string, mistakes: string[]]>([

@@ -195,6 +195,10 @@ describe("mistakes", () => {
     ["services web api consul:", /unexpected argument "api"/],
     ["check consul:", /unexpected argument "consul:"/],
     ["templater -t a:b -t c:./b consul:", /two templates have the destination \.\/b/],
+    [
+      "templater -t a:{{name}}.conf consul:",
+      /\{\{name\}\}\.conf holds \{\{name\}\}, which needs forEach: services/,
+    ],
     ["check -c nowhere.yaml", /CONFIG: nowhere.yaml: there is no such file/],
   ])("%s", async (line, mistake) => {
     const found = texts(await settings(line));

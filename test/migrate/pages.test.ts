@@ -3,12 +3,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { tools } from "../../src/migrate/index.ts";
-import { loadTemplate } from "../../src/templater/load.ts";
-import { renderTemplate } from "../../src/templater/render.ts";
 import { runHere } from "../commands/run-here.ts";
+import { startDockerHost } from "../servers/docker.ts";
 import { exec } from "../servers/exec.ts";
+import { importWebImage, webImage } from "../servers/image.ts";
 import { ensureInstalled } from "../servers/install.ts";
-import { worldOf } from "../templater/golden/world.ts";
 import { markdown, tables } from "./page-tables.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -70,19 +69,41 @@ describe("the worked conversions", () => {
     await nginxAccepts(rendered);
   });
 
-  it("docker-gen: the same file for nginx", async () => {
+  it("docker-gen: the same file for nginx, of a real Docker", async () => {
     const { expected } = shown("docker-gen");
-    const { code } = await runHere(["migrate", "docker-gen", "docker-gen.toml", "--out", "new"], dir);
-    expect(code).toBe(0);
-    // The containers come from a file here, and not from the agent's Docker.
-    const path = join(dir, "new/templates/default.nginx.hbs");
-    const text = readFileSync(path, "utf8");
-    expect(text.match(/\(containers\)/g)).toHaveLength(1);
-    writeFileSync(path, text.replace("(containers)", '(parseJSON (file "../../containers.json"))'));
-    const rendered = renderTemplate(await loadTemplate(path), worldOf([]));
-    if (rendered.status !== "rendered") throw new Error("it waits");
-    expect(filled(rendered.text)).toEqual(filled(expected));
-    await nginxAccepts(`events {}\nhttp {\n${rendered.text}\n}\n`);
+    expect(await runHere(["migrate", "docker-gen", "docker-gen.toml", "--out", "new"], dir)).toMatchObject({
+      code: 0,
+      stderr: expect.not.stringContaining("not turned"),
+    });
+    const host = await startDockerHost();
+    try {
+      await importWebImage(host);
+      const lines = [...pageOf("docker-gen").matchAll(/^docker (run -d .*) my\/\w+$/gm)];
+      let text = expected;
+      for (const [at, [, line = ""]] of lines.entries()) {
+        const id = await host.docker([...line.split(" "), webImage]);
+        const address = await host.docker(["inspect", "--format", "{{.NetworkSettings.IPAddress}}", id]);
+        text = text.replaceAll(`172.17.0.${at + 2}:`, `${address}:`);
+      }
+      const ours = [
+        "--docker",
+        host.dockerHost,
+        "--ip",
+        "10.98.0.1",
+        "--state-dir",
+        "state",
+        "--log-level",
+        "error",
+      ];
+      const output = join(dir, "default.conf");
+      const target = `new/templates/default.nginx.hbs:${output}`;
+      expect(await runHere(["agent", "--once", "-t", target, ...ours], dir)).toMatchObject({ code: 0 });
+      const rendered = readFileSync(output, "utf8");
+      expect(filled(rendered)).toEqual(filled(text));
+      await nginxAccepts(`events {}\nhttp {\n${rendered}\n}\n`);
+    } finally {
+      await host.stop();
+    }
   });
 });
 

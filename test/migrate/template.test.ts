@@ -6,6 +6,7 @@ import { dockerGenLanguage } from "../../src/migrate/docker-gen.ts";
 import type { Note } from "../../src/migrate/note.ts";
 import { turnFile } from "../../src/migrate/template-file.ts";
 import { compileTemplate, renderTemplate } from "../../src/templater/render.ts";
+import { localContainer } from "../local-container.ts";
 import { instance, worldOf } from "../templater/golden/world.ts";
 
 function turn(text: string, language: Language = consulTemplateLanguage) {
@@ -150,11 +151,52 @@ describe("a template of docker-gen", () => {
       '{{ range where $ "Env.A.B" "x" }}{{ .Name }}{{ index .Labels "c.d" }}{{ end }}',
       '{{#each (where (containers) "env.A.B" "x")}}\n{{name}}{{default (lookup labels "c.d") ""}}{{/each}}',
     ],
-    [
-      '{{ range whereLabelExists $ "x.y" }}a{{ end }}',
-      '{{#each (where (containers) "labels.x.y")}}\na{{/each}}',
-    ],
+    ['{{ range whereLabelExists $ "x.y" }}a{{ end }}', '{{#each (containers label="x.y")}}\na{{/each}}'],
   ])("%s", (go, hbs) => {
     expect(turn(go, dockerGenLanguage).text).toBe(hbs);
+  });
+
+  const containers = {
+    all: false,
+    containers: [
+      localContainer({
+        name: "api-1",
+        labels: { "app.tier": "back" },
+        env: { VIRTUAL_HOST: "a.x,b.x", VIRTUAL_PORT: "90" },
+        volumes: { "/data": { path: "/data", hostPath: "/srv", readWrite: true } },
+      }),
+      localContainer({ name: "db-1", labels: { "app.tier": "" } }),
+      localContainer({ name: "web-1", env: { VIRTUAL_HOST: "a.x" } }),
+    ],
+  };
+  it.each<[go: string, text: string]>([
+    ["{{ range . }}{{ .Name }} {{ end }}", "api-1 db-1 web-1 "],
+    [
+      '{{ range $host, $all := groupByMulti $ "Env.VIRTUAL_HOST" "," }}{{ $host }}:{{ range $all }} {{ .Name }}{{ end }};{{ end }}',
+      "a.x: api-1 web-1;b.x: api-1;",
+    ],
+    ['{{ range $tier, $all := groupByLabel $ "app.tier" }}{{ $tier }}={{ len $all }} {{ end }}', "back=1 "],
+    ['{{ range whereLabelExists $ "app.tier" }}{{ .Name }} {{ end }}', "api-1 db-1 "],
+    ['{{ range whereExist $ "Env.VIRTUAL_PORT" }}{{ .Name }}{{ end }}', "api-1"],
+    [
+      '{{ range $c := where $ "Name" "web-1" }}{{ (index $c.Networks 0).Gateway }} {{ (index $c.Addresses 0).Port }}{{ end }}',
+      "172.17.0.1 80",
+    ],
+    [
+      "{{ range $ }}{{ range $path, $v := .Volumes }}{{ $path }}<{{ $v.HostPath }}{{ end }}{{ end }}",
+      "/data</srv",
+    ],
+    [
+      "{{ range $ }}{{ if .State.Running }}{{ .Image.Repository }}:{{ .Image.Tag }} {{ end }}{{ end }}",
+      "web:1 web:1 web:1 ",
+    ],
+    ["{{ range $ }}{{ len .PublishedAddresses }}{{ end }}", "000"],
+    ['{{ range groupByWithDefault $ "Env.VIRTUAL_PORT" "80" }}{{ len . }} {{ end }}', "2 1 "],
+  ])("%s, over containers", (go, text) => {
+    const { text: hbs, notes } = turn(go, dockerGenLanguage);
+    expect(notes.filter(({ kind }) => kind === "missing")).toEqual([]);
+    const source = { path: "/a.hbs", text: hbs ?? "", partials: new Map(), format: "text" as const };
+    const result = renderTemplate(compileTemplate(source), { ...world, containers });
+    expect(result).toMatchObject({ text });
   });
 });

@@ -6,6 +6,7 @@ import {
   UnreadError,
 } from "../../src/registrator/docker/client.ts";
 import type { Container } from "../../src/registrator/docker/container.ts";
+import { localContainer } from "../local-container.ts";
 import { container, published, unlisted } from "./build.ts";
 import { chance, pause } from "./virtual-clock.ts";
 
@@ -164,9 +165,21 @@ export function virtualDocker() {
               container: { ...described, env: kept },
               exitCode: of.running ? undefined : of.exitCode,
               running: of.running,
+              networks: ["1"],
+              describe: (internal) => {
+                const { name, labels } = of;
+                const status = of.running ? (of.paused ? "paused" : "running") : "exited";
+                const health = { status: of.health === "none" ? "" : of.health };
+                const state = { status, running: of.running, health, exitCode: of.running ? 0 : of.exitCode };
+                return localContainer(
+                  { id, name, labels: { ...labels }, env: { ...of.env }, state },
+                  internal,
+                );
+              },
             };
           });
         },
+        networks: (outer) => answer(outer, () => new Map([["1", false]])),
         async events(since, outer) {
           if (!daemon.up) throw down();
           const stream = createStream(

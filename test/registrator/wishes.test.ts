@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { Instance } from "../../src/instance.ts";
+import type { LocalContainers } from "../../src/local-containers.ts";
 import type { Log } from "../../src/log.ts";
 import type { Engine } from "../../src/registrator/docker/engine.ts";
 import { believing, createFoundRoles } from "../../src/registrator/found-roles.ts";
@@ -27,6 +28,7 @@ function wishesOver(
       refresh() {},
       recall: (records) => void recalled.push(...records),
       close: async () => {},
+      whole: { ...createCell<LocalContainers>(), want() {} },
     },
     docker,
     settings: settings({ ip: "10.0.0.5", ...over }),

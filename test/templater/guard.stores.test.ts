@@ -233,7 +233,7 @@ describe.each(storeNames)("%s", (name) => {
     expect(lb.applied()).toEqual(["1 2", "1 2 3"]);
   });
 
-  it("T3: a templater that starts while the store is away goes on with the last good snapshot", async (context) => {
+  it("T3, B1: a templater that starts while the store is away goes on with the last good snapshot", async (context) => {
     const registry = await start();
     const a = await startHost(await open(registry), "a", ttl);
     await a.put(1);

@@ -232,8 +232,8 @@ describe("helpers", () => {
 
   it("each have an example", () => {
     const examples = [...values, ...printed].map(([example]) => example).join("\n");
-    // Keys have theirs in keys.test.ts, over stores that hold some.
-    const elsewhere = ["key", "keyExists", "ls", "tree"];
+    // Keys have theirs in keys.test.ts, over stores that hold some; containers in containers.test.ts.
+    const elsewhere = ["key", "keyExists", "ls", "tree", "containers"];
     const without = [...helpers.keys()].filter(
       (name) => !elsewhere.includes(name) && !new RegExp(`[({]${name}[ )]`).test(examples),
     );

@@ -74,7 +74,7 @@ it("T2: the file is whole after SIGKILL at any moment, and the next process clea
   const bare = { check: { argv: ["true"] }, reload: { kind: "none" } } as const;
   await runChild(place, bare, 1);
   let leftovers = 0;
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 40; i++) {
     await runChild(place, i % 2 ? bare : { reload: { kind: "none" } }, 1e9, Math.random() * 30);
     expect(texts).toContain(place.read("live"));
     leftovers += readdirSync(place.folder).length - 1;
@@ -94,7 +94,7 @@ it("T7: whatever was swapped in is reloaded, however often the process was kille
   await runChild(place, {}, 1);
   const owed = { unchanged: 0, reloaded: 0 };
   // Both outcomes have to be seen, however the random moments fall.
-  for (let i = 0; i < 20 || owed.unchanged === 0 || owed.reloaded === 0; i++) {
+  for (let i = 0; i < 10 || owed.unchanged === 0 || owed.reloaded === 0; i++) {
     for (let kills = 1 + (i % 3); kills > 0; kills--) await runChild(place, {}, 1e9, Math.random() * 30);
     const state = await openStateDir(place.stateDir);
     const { verdict } = await install({
@@ -207,3 +207,54 @@ it.each([
   },
   300_000,
 );
+
+it("T2, T7, T9: files that come, change and go do so together, at whatever step the process dies", async () => {
+  const dir = tempDir("crash-each");
+  const [folder, stateDir, running] = [join(dir, "conf.d"), join(dir, "state"), join(dir, "running")];
+  mkdirSync(folder);
+  const shell = `cat ${folder}/*.conf > ${running}`;
+  const files = (texts: Readonly<Record<string, string | undefined>>): FailpointTask["files"] =>
+    Object.entries(texts).map(([name, text]) => ({
+      text,
+      target: {
+        source: "/t.hbs",
+        destination: join(folder, `${name}.conf`),
+        partOf: join(folder, "{{name}}.conf"),
+        group: "each",
+        check: { argv: ["test", "-s", "{{src}}"] },
+        reload: { kind: "command", command: { shell } },
+        commandTimeout: 10_000,
+        wait: { min: 0, max: 0 },
+        minInterval: 0,
+      },
+    }));
+  const live = () => readdirSync(folder).filter((name) => name.endsWith(".conf"));
+  const before = { changes: "1\n", goes: "1\n", comes: undefined };
+  const after = { changes: "2\n", goes: undefined, comes: "2\n" };
+  await runFailpoint({ files: files(before), stateDir, dieAt: 0 });
+  const seen = new Set<string>();
+  for (let dieAt = 1; ; dieAt += 4) {
+    if (!(await runFailpoint({ files: files(after), stateDir, dieAt }))) {
+      expect(dieAt).toBeGreaterThan(16);
+      break;
+    }
+    const state = await openStateDir(stateDir);
+    const request = {
+      turn: calm,
+      records: await openRecords(state),
+      revision: 0,
+      changed: [],
+      env: process.env,
+      log: { warn: () => {} },
+    };
+    const found = live().join();
+    expect(["changes.conf,goes.conf", "changes.conf,comes.conf"]).toContain(found);
+    seen.add(found);
+    await install({ ...request, files: files(after) });
+    expect([live(), readFileSync(running, "utf8")]).toEqual([["changes.conf", "comes.conf"], "2\n2\n"]);
+    await install({ ...request, files: files(before) });
+    expect([live(), readFileSync(running, "utf8")]).toEqual([["changes.conf", "goes.conf"], "1\n1\n"]);
+    await state.close();
+  }
+  expect(seen.size).toBe(2);
+}, 300_000);

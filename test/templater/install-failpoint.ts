@@ -9,7 +9,8 @@ import type { Target } from "../../src/templater/target.ts";
 
 /** What it is told, as JSON on its standard input, once it is up. */
 export interface FailpointTask {
-  readonly files: readonly { readonly text: string; readonly target: Target }[];
+  /** Without a text: the file is to go. */
+  readonly files: readonly { readonly text: string | undefined; readonly target: Target }[];
   readonly stateDir: string;
   /** Counted from the state folder's opening; 0: it does not die. */
   readonly dieAt: number;

@@ -1,5 +1,5 @@
 // Keys and values of the real stores in templates.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -15,8 +15,7 @@ import { worldOf } from "./golden/world.ts";
 const never = new AbortController().signal;
 const soon = { within: 30_000 };
 
-async function templater(backend: Backend, text: string) {
-  const dir = tempDir("keys");
+async function templater(backend: Backend, text: string, dir = tempDir("keys")) {
   writeFileSync(join(dir, "out.txt.hbs"), text);
   const destination = join(dir, "out.txt");
   const state = await openStateDir(join(dir, "state"));
@@ -32,14 +31,21 @@ async function templater(backend: Backend, text: string) {
   const quiet = () => {};
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   const daemon = startTemplater({ backend, targets: [target], state, env: {}, node: "h", log });
-  onTestFinished(async () => {
+  let isOver = false;
+  const stop = async () => {
+    if (isOver) return;
+    isOver = true;
     await daemon.stop();
     await state.close();
-  });
+  };
+  onTestFinished(stop);
   const live = () => (existsSync(destination) ? readFileSync(destination, "utf8") : undefined);
   return {
     daemon,
+    dir,
+    destination,
     live,
+    stop,
     shows: (wanted: string) => waitFor(`the file to be "${wanted}"`, () => live() === wanted, soon),
   };
 }
@@ -82,6 +88,27 @@ describe.each(["memory", "etcd", "zookeeper"] as const)("%s", (name) => {
     await registry?.stop();
     await waitFor("the outage", () => daemon.notReady().length > 0, { within: 60_000 });
     expect(live()).toBe("1");
+  });
+
+  it.skipIf(name === "memory")("T3: a restart while the store is away renders what was kept", async () => {
+    const { backend, kv, registry } = await open();
+    await kv.put("/a/x", "s3cret", never);
+    await kv.put("/t/y", "2", never);
+    const text =
+      '{{key "/a/x"}} {{key "/a/none" default="-"}} {{#each (tree "/t")}}{{key}}={{value}};{{/each}}';
+    const first = await templater(backend, text);
+    await first.shows("s3cret - y=2;");
+    await waitFor("readiness", () => first.daemon.notReady().length === 0, soon);
+    await first.stop();
+    await registry?.stop();
+    rmSync(first.destination);
+    const second = await templater(backend, `edited ${text}`, first.dir);
+    await second.shows("edited s3cret - y=2;");
+    expect(second.daemon.notReady().length).toBeGreaterThan(0);
+    expect(JSON.stringify(second.daemon.status())).toContain("lastGoodOf");
+    expect(JSON.stringify(second.daemon.status())).not.toContain("s3cret");
+    const kept = join(first.dir, "state", "last-good");
+    for (const file of readdirSync(kept)) expect(statSync(join(kept, file)).mode & 0o777).toBe(0o600);
   });
 });
 

@@ -54,6 +54,30 @@ describe("the last good snapshot", () => {
     expect((await open().read())?.snapshot).toEqual(partial);
   });
 
+  it("keeps the keys that are read, and nothing of those that are not read any more", async () => {
+    const { open, file } = opened();
+    const kept = open();
+    const snapshot = snapshotOf([instance()]);
+    const tree = new Map([["b/c", "2"]]);
+    const keys = {
+      keys: new Map([
+        ["a", "s3cret"],
+        ["none", undefined],
+      ]),
+      trees: new Map([["t", tree]]),
+    };
+    await kept.keep(snapshot, keys);
+    expect(await open().read()).toMatchObject({ snapshot, keys });
+    const size = readFileSync(file()).length;
+    await kept.keep(snapshot, { ...keys, keys: new Map(keys.keys).set("none", "now") });
+    expect(readFileSync(file(), "utf8").slice(size)).toBe('{"key":"none","value":"now"}\n');
+    await kept.keep(snapshot, { keys: new Map(), trees: keys.trees });
+    expect((await open().read())?.keys).toEqual({ keys: new Map(), trees: keys.trees });
+    expect(readFileSync(file(), "utf8")).not.toContain("s3cret");
+    await kept.keep(snapshot);
+    expect((await open().read())?.keys).toBeUndefined();
+  });
+
   it("does not grow without end", async () => {
     const { open, file } = opened();
     const kept = open();

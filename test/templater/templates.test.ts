@@ -228,8 +228,8 @@ describe.each(files)("%s", (file) => {
     await accepted(file, text);
   });
 
-  // T10: whatever a registry says, the file has the lines that the template writes, and the program takes it.
-  it("keeps its structure, whatever instances say", async () => {
+  // The file has the lines that the template writes, and the program takes it.
+  it("T10: keeps its structure, whatever instances say", async () => {
     const nasty = fc.oneof(
       fc.string({ unit: "binary", maxLength: 30 }),
       fc.stringMatching(/^[a-z.*/ \n\r\t"'`$\\{};#%|&()]{1,12}$/),

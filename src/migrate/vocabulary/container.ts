@@ -1,4 +1,6 @@
+import { textLiteral } from "../convert/literal.ts";
 import { type Field, listOf, mapOf, number, type Shape, text, truth } from "../convert/shape.ts";
+import { call, fieldOf } from "../convert/value.ts";
 
 const only = (to: string, shape: Shape): Field => ({ to, shape });
 const no = (refused: string): Field => ({ refused });
@@ -55,10 +57,41 @@ export const container: Shape = record("a container", {
   IP6LinkLocal: only("ip6LinkLocal", text),
   IP6Global: only("ip6Global", text),
   Gateway: only("gateway", text),
-  Volumes: only("volumes", listOf(record("a volume", { Path: only("path", text) }))),
+  PublishedAddresses: {
+    make: (of) =>
+      call("where", [fieldOf(of, "Addresses", new Set()), textLiteral("hostPort")], listOf(address)),
+  },
+  Volumes: only(
+    "volumes",
+    mapOf(
+      record("a volume", {
+        Path: only("path", text),
+        HostPath: only("hostPath", text),
+        ReadWrite: only("readWrite", truth),
+      }),
+    ),
+  ),
   Mounts: only(
     "mounts",
-    listOf(record("a mount", { Source: only("source", text), Destination: only("destination", text) })),
+    listOf(
+      record("a mount", {
+        Name: only("name", text),
+        Source: only("source", text),
+        Destination: only("destination", text),
+        Driver: only("driver", text),
+        Mode: only("mode", text),
+        RW: only("rw", truth),
+      }),
+    ),
+  ),
+  Devices: only(
+    "devices",
+    listOf(
+      record("a device", {
+        PathOnHost: only("pathOnHost", text),
+        PathInContainer: only("pathInContainer", text),
+      }),
+    ),
   ),
   Node: no("Docker's classic Swarm is not read; {{node}} is this host"),
   State: only(

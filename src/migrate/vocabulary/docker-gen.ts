@@ -21,9 +21,8 @@ export const dockerGen: Vocabulary = {
   },
   whereLabelExists: {
     args: 'LIST "a"',
-    here: '`(where LIST "labels.a")`',
-    turn: (args) => chosen(labelled(args), 2),
-    differs: "a label that is empty counts as none",
+    here: '`(containers label="a")`; of a part of them `(where LIST "labels.a")`, for which an empty label counts as none',
+    turn: (args) => withLabel(args),
   },
   whereNot: none('LIST "A.B" c', oneEach),
   whereNotExist: none('LIST "A.B"', oneEach),
@@ -165,6 +164,15 @@ function pathOf(value: Value | undefined, list: Value): Value {
     shape = field.shape;
   }
   return textLiteral(out.join("."));
+}
+
+/** Of all containers, Docker's own question; of some, one about the field. */
+function withLabel(args: readonly Value[]): Value {
+  const [list] = args;
+  if (list?.code !== "(containers)") return chosen(labelled(args), 2);
+  expect(args, 2, 2);
+  const label = textLiteral(literal(args[1], "the label")).code;
+  return { ...list, code: `(containers label=${label})` };
 }
 
 function labelled([list, label, ...more]: readonly Value[]): readonly Value[] {

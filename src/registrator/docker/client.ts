@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import Docker, { type ContainerInfo } from "dockerode";
+import Docker, { type ContainerInfo, type NetworkInspectInfo } from "dockerode";
 import { before, deadline } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
+import type { LocalContainer } from "../../local-containers.ts";
 import { type Container, exitCodeOf, isRunning, toContainer } from "./container.ts";
+import { describe, type Internal, networksOf } from "./described.ts";
 
 /** The newest API version that this code was written for; an older daemon's own is used instead. */
 const newestApi = "1.51";
@@ -31,6 +33,8 @@ export interface DockerClient {
     readable: (name: string) => boolean,
     signal: AbortSignal,
   ): Promise<Inspected | undefined>;
+  /** Whether each network leads nowhere else, by its id. Empty where Docker does not let networks be read. */
+  networks(signal: AbortSignal): Promise<Internal>;
   /** Container and network events since the given Unix seconds, then live; one parsed event at a time. */
   events(since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
   /**
@@ -55,6 +59,10 @@ export interface Inspected {
   /** Of its last process; undefined while one lives, or when none ever did. */
   readonly exitCode: number | undefined;
   readonly running: boolean;
+  /** The ids of the networks that it is on. */
+  readonly networks: readonly string[];
+  /** All that Docker says of it, secrets in its environment included. */
+  describe(internal: Internal): LocalContainer;
 }
 
 /** Docker answers, but cannot describe this one container. */
@@ -116,7 +124,13 @@ export async function connectDocker(
           docker.getContainer(id).inspect(options as object),
         );
         const container = toContainer(inspected, readable);
-        return { container, exitCode: exitCodeOf(inspected), running: isRunning(inspected) };
+        return {
+          container,
+          exitCode: exitCodeOf(inspected),
+          running: isRunning(inspected),
+          networks: networksOf(inspected),
+          describe: (internal) => describe(inspected, internal),
+        };
       } catch (error) {
         const status = statusOf(error);
         if (status === 404) return undefined;
@@ -130,6 +144,17 @@ export async function connectDocker(
             cause: error,
           },
         );
+      }
+    },
+    async networks(outer) {
+      try {
+        const entries: unknown = await call(url, outer, (options) => docker.listNetworks(options));
+        const listed = Array.isArray(entries) ? (entries as readonly NetworkInspectInfo[]) : [];
+        return new Map(listed.map(({ Id: id, Internal: internal }) => [id, internal]));
+      } catch (error) {
+        // A proxy in front of the socket may have reasons of its own.
+        if (statusOf(error) === 403 || statusOf(error) === 404) return new Map();
+        throw error;
       }
     },
     async events(since, outer) {
@@ -192,7 +217,8 @@ async function call<T>(
   }
 }
 
-function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanError {
+/** What Docker, or the way to it, said, as a coded error: ABORTED where `outer` is why. */
+export function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanError {
   if (outer.aborted) return new PortolanError("ABORTED", "cancelled", { cause });
   const status = statusOf(cause);
   const message = cause instanceof Error ? cause.message.trim() : String(cause);
@@ -246,7 +272,7 @@ function parseEvent(line: string): DockerEvent | undefined {
 }
 
 /** Splits a Docker URL (`unix://`, `tcp://`, `http://`, `https://`) into what the client takes. */
-function dockerAddress(
+export function dockerAddress(
   url: string,
   env: Readonly<Record<string, string | undefined>>,
 ): { socketPath: string } | { host: string; port: number; protocol: "http" | "https" } {

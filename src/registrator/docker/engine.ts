@@ -1,11 +1,14 @@
 import { constants } from "node:os";
 import { backoff, monotonic, pause } from "../../clock.ts";
 import { coded } from "../../errors.ts";
+import type { LocalContainerSource } from "../../local-containers.ts";
 import { createCell, type Source } from "../../source.ts";
 import { createAlarms } from "./alarms.ts";
 import { connectDocker, type DockerEvent, type Inspected } from "./client.ts";
 import type { Container } from "./container.ts";
 import { createCrashes } from "./crashes.ts";
+import type { Internal } from "./described.ts";
+import { createDescriptions } from "./descriptions.ts";
 import { agrees, inOrder, isUp, listedExitCode } from "./list.ts";
 import { createReads } from "./reads.ts";
 import { isStopSignal } from "./stop-signal.ts";
@@ -55,6 +58,8 @@ export interface DockerSource extends Source<Engine> {
    * knows goes on; that is published before this returns.
    */
   recall(records: Iterable<{ readonly id: string; readonly draining: boolean }>): void;
+  /** The whole containers, of the same events and reads; what this source was closed with stays. */
+  readonly whole: LocalContainerSource;
 }
 
 /** ms, the longest wait between two tries to connect: a Docker that is back is noticed within two seconds. */
@@ -87,6 +92,9 @@ export function observeDocker(options: DockerOptions): DockerSource {
   let engineId: string | undefined;
   let lastEvent: number | undefined;
   let relist = () => {};
+  const descriptions = createDescriptions(() => relist());
+  /** Whether networks lead nowhere else, as far as they were asked about; undefined where Docker did not say. */
+  let internal: Internal = new Map();
   let recall: DockerSource["recall"] = (records) => {
     for (const { id, draining } of records) owed.set(id, draining || owed.get(id) === true);
   };
@@ -101,6 +109,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
   };
   const forgetAll = () => {
     for (const memory of [signalled, ended, runs, crashing, asked, owed]) memory.clear();
+    descriptions.forget();
     history = undefined;
     lastEvent = undefined;
   };
@@ -144,6 +153,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
       const same =
         previous && (Object.keys(next) as (keyof Engine)[]).every((key) => previous[key] === next[key]);
       cell.set(same ? previous : next);
+      descriptions.publish();
     };
     /** The container with `stopping` as the signals that it got say. Read again when that is over. */
     const mark = (container: Container): Container => {
@@ -199,8 +209,18 @@ export function observeDocker(options: DockerOptions): DockerSource {
       runs.delete(id);
     };
     const reads = createReads({
-      inspect: (id) => client.inspect(id, options.readable, signal),
+      async inspect(id) {
+        const inspected = await client.inspect(id, options.readable, signal);
+        const isNew = inspected?.networks.some((network) => !internal.has(network));
+        if (isNew && descriptions.wanted() !== "none") {
+          const found = await client.networks(signal);
+          const silent = inspected?.networks.map((network) => [network, undefined] as const) ?? [];
+          internal = new Map([...internal, ...silent, ...found]);
+        }
+        return inspected;
+      },
       found(id, inspected) {
+        descriptions.found(id, inspected, internal);
         if (inspected?.running) onRunning(inspected.container);
         else onEnded(id, inspected);
       },
@@ -216,7 +236,10 @@ export function observeDocker(options: DockerOptions): DockerSource {
     const list = async () => {
       const endedBefore = new Map(ended);
       const kept = [...ended].filter(([, { kept }]) => kept);
-      const entries = new Map((await client.list(kept.length > 0, signal)).map((entry) => [entry.Id, entry]));
+      const wanted = descriptions.wanted();
+      if (wanted !== "none") internal = await client.networks(signal);
+      const listsEnded = kept.length > 0 || wanted === "all";
+      const entries = new Map((await client.list(listsEnded, signal)).map((entry) => [entry.Id, entry]));
       const running = [...entries.values()].filter(isUp);
       const isRunning = (id: string) => {
         const entry = entries.get(id);
@@ -231,12 +254,18 @@ export function observeDocker(options: DockerOptions): DockerSource {
       const missing = [known, signalled, unread, crashing, asked]
         .flatMap((memory) => [...memory.keys()])
         .filter((id) => !isRunning(id));
+      const undescribed = [
+        ...[...entries.values()].filter(descriptions.lacks).map((entry) => entry.Id),
+        ...[...descriptions.ids()].filter((id) => !entries.has(id)),
+      ];
       const changed = kept.flatMap(([id, { exitCode }]) => {
         const entry = entries.get(id);
         return isRunning(id) || (entry && listedExitCode(entry) === exitCode) ? [] : id;
       });
-      await reads.all([...new Set([...unsure.map((entry) => entry.Id), ...missing, ...changed])]);
+      const toRead = [...unsure.map((entry) => entry.Id), ...missing, ...changed, ...undescribed];
+      await reads.all([...new Set(toRead)]);
       listed = true;
+      descriptions.complete(wanted);
       history ??= { time: client.now, at: monotonic() };
       recall = recallNow;
       const records = [...owed].map(([id, draining]) => ({ id, draining }));
@@ -278,6 +307,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
       signalled.delete(id);
       runs.delete(id);
       known.delete(id);
+      descriptions.ended(id);
       reads.ended(id);
       due.cancel(id);
       // Docker describes it only when it is torn down, and one that was unread maybe never: its event carries
@@ -312,6 +342,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
         // There will never be more to read.
         reads.ended(touched);
         onEnded(touched, undefined);
+        descriptions.found(touched, undefined, internal);
         return publish();
       }
       // What is past shows in the list that follows.
@@ -372,7 +403,8 @@ export function observeDocker(options: DockerOptions): DockerSource {
       } catch (error) {
         if (closing.signal.aborted) return;
         const problem = coded("DOCKER_UNREACHABLE", error, `Docker at ${options.url}: `);
-        cell.fail({ kind: problem.code === "DOCKER_DENIED" ? "denied" : "unreachable", error: problem });
+        const kind = problem.code === "DOCKER_DENIED" ? "denied" : "unreachable";
+        for (const one of [cell, descriptions]) one.fail({ kind, error: problem });
       } finally {
         closing.signal.removeEventListener("abort", end);
       }
@@ -387,6 +419,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
     subscribe: cell.subscribe,
     refresh: () => relist(),
     recall: (records) => recall(records),
+    whole: descriptions.source,
     async close() {
       closing.abort();
       await stopped;

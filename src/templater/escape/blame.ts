@@ -1,6 +1,5 @@
 import type { Budget } from "../../handlebars/budget.ts";
-import type { Instance } from "../../instance.ts";
-import type { View } from "../view.ts";
+import { isContainer, type Refusable, type View } from "../view.ts";
 
 /** A value that the file cannot hold, and where the template was when it came up. */
 export interface Question {
@@ -16,13 +15,13 @@ export interface Question {
 }
 
 /**
- * The instances in which a refused value stands: those nearest to the place in the template that hold it, or
+ * The instances, or containers of this host, in which a refused value stands: those nearest to the place in the template that hold it, or
  * part of it, in a field that is itself not acceptable. A value that helpers have changed beyond recognition
  * belongs to the instance whose turn it is, unless it comes from a variable or the template itself. Empty when
  * it stands in none.
  */
-export function blame({ value, accepts, subjects, view, literals, budget }: Question): readonly Instance[] {
-  const read = view.instances();
+export function blame({ value, accepts, subjects, view, literals, budget }: Question): readonly Refusable[] {
+  const read = view.refusable();
   const related = relatedTo(value);
   const guilty = (text: string) => {
     budget.spend(text.length >> 8);
@@ -30,11 +29,11 @@ export function blame({ value, accepts, subjects, view, literals, budget }: Ques
     budget.spend(value.length >> 8);
     return related(text);
   };
-  const holders = (scope: readonly Instance[]) => {
+  const holders = (scope: readonly Refusable[]) => {
     budget.spend(scope.length);
     return scope.filter((instance) => textsOf(instance).some(guilty));
   };
-  let only: readonly Instance[] = [];
+  let only: readonly Refusable[] = [];
   for (const subject of subjects) {
     const scope = instancesIn(subject, read);
     const found = holders(scope);
@@ -60,14 +59,15 @@ function relatedTo(value: string): (text: string) => boolean {
 }
 
 /** An instance, a list of them, or what has one as a field: a service, a group, a pool. */
-function instancesIn(subject: unknown, read: ReadonlySet<Instance>): readonly Instance[] {
+function instancesIn(subject: unknown, read: ReadonlySet<Refusable>): readonly Refusable[] {
   if (typeof subject !== "object" || subject === null) return [];
-  const isRead = (value: unknown): value is Instance => read.has(value as Instance);
+  const isRead = (value: unknown): value is Refusable => read.has(value as Refusable);
   if (isRead(subject)) return [subject];
   return Array.isArray(subject) ? subject.filter(isRead) : Object.values(subject).flat().filter(isRead);
 }
 
-function textsOf(i: Instance): readonly string[] {
+function textsOf(i: Refusable): readonly string[] {
+  if (isContainer(i)) return textsIn(i);
   const { claim, container } = i;
   return [
     ...[i.id, i.service, i.address, i.node, ...i.tags, ...Object.entries(i.meta).flat()],
@@ -75,4 +75,11 @@ function textsOf(i: Instance): readonly string[] {
       (text) => text !== undefined,
     ),
   ];
+}
+
+/** Every text in a value and below, and the names of its fields. */
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => [name, ...textsIn(inner)]);
 }

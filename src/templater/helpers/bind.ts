@@ -4,10 +4,11 @@ import { charge, weight } from "../../handlebars/budget.ts";
 import { placeOf } from "../../handlebars/check.ts";
 import { kindOf, quotedTextOf } from "../../handlebars/helper.ts";
 import { didYouMean } from "../../handlebars/nearest.ts";
-import { shown, whyRefused } from "../escape/admit.ts";
+import { whyRefused } from "../escape/admit.ts";
 import type { Position } from "../escape/position.ts";
 import { admitName, partialName, rawName } from "../escape/rewrite.ts";
-import type { View } from "../view.ts";
+import { maskSecrets } from "../secrets.ts";
+import { isContainer, type Refusable, type View } from "../view.ts";
 import type { Call, Helper } from "./helper.ts";
 import { helpers } from "./index.ts";
 
@@ -86,7 +87,7 @@ function bindHelper(name: string, helper: Helper): Bound {
       budget.spend(weight(result));
       return result;
     } catch (error) {
-      throw placed(error, name, loc);
+      throw placed(error, name, loc, run.call.view);
     }
   };
 }
@@ -115,11 +116,14 @@ function bindBlock(name: string, block: Block): Bound {
 }
 
 /** The error with its place and the helper's name before the message, if it has no place yet. */
-function placed(error: unknown, name: string, loc: hbs.AST.SourceLocation): unknown {
+function placed(error: unknown, name: string, loc: hbs.AST.SourceLocation, view?: View): unknown {
   // Too deep a nesting is no fault of the helper that happened to be the last straw.
   if (error instanceof PortolanError || error instanceof RangeError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new PortolanError("TEMPLATE", `${placeOf(loc)}: ${name} ${message}`, { cause: error });
+  const whole = error instanceof Error ? error.message : String(error);
+  const message = view === undefined ? whole : maskSecrets(whole, view.containersRead());
+  // The log shows causes as well.
+  const options = message === whole ? { cause: error } : {};
+  return new PortolanError("TEMPLATE", `${placeOf(loc)}: ${name} ${message}`, options);
 }
 
 /** A `{{x}}`: where it stands, what it stands in, and whether it is a call or a field. */
@@ -171,7 +175,7 @@ function admit(value: unknown, mustache: Mustache): string {
   run.at = mustache;
   run.call.refuseValue(
     value,
-    `{{${mustache.source}}} is ${shown(value)}, which ${reason}`,
+    (value) => `{{${mustache.source}}} is ${value}, which ${reason}`,
     (word) => why(word) === undefined,
   );
   return "";
@@ -199,9 +203,10 @@ function whyNotPrinted(value: unknown, { source, isCall, here, data }: Mustache)
   return `has no value${where}${guess || `; test it with {{#if}}, or write {{default ${expression} "…"}}`}`;
 }
 
-/** ` in <id>` of the instance whose turn it is. */
+/** ` in <id>` of the instance whose turn it is; of a container ` in <name>`. */
 function nearestId(data: Data, view: View): string {
-  const read = view.instances();
-  const instance = subjectsOf(data).find((subject) => (read as ReadonlySet<unknown>).has(subject));
-  return instance === undefined ? "" : ` in ${(instance as { readonly id: string }).id}`;
+  const read: ReadonlySet<unknown> = view.refusable();
+  const found = subjectsOf(data).find((subject) => read.has(subject)) as Refusable | undefined;
+  if (found === undefined) return "";
+  return ` in ${isContainer(found) ? found.name : found.id}`;
 }

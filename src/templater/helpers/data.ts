@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Budget } from "../../handlebars/budget.ts";
 import { text, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance, type State, states } from "../../instance.ts";
+import { containerStates } from "../containers.ts";
 import type { Helper } from "./helper.ts";
 
 type Named = Readonly<Record<string, unknown>>;
@@ -33,6 +34,11 @@ function tagsOf(instances: readonly Instance[], budget: Budget): readonly string
   return [...new Set(tags)].sort(compare);
 }
 
+/** A service as `(services)` lists it: `instances` are those that the named arguments ask for. */
+export function serviceItem(name: string, all: readonly Instance[], named: Named, budget: Budget) {
+  return { name, tags: tagsOf(all, budget), instances: chosen(all, named, budget) };
+}
+
 /** What reads the world. Reading a service also subscribes to it. */
 export const data: Readonly<Record<string, Helper>> = {
   service: {
@@ -47,11 +53,7 @@ export const data: Readonly<Record<string, Helper>> = {
     call: (_, named, { view, budget }) =>
       view
         .services()
-        .map(([name, all]) => ({
-          name,
-          tags: tagsOf(all, budget),
-          instances: chosen(all, named, budget),
-        }))
+        .map(([name, all]) => serviceItem(name, all, named, budget))
         .filter(({ tags }) => !("tag" in named) || tags.includes(text(unquoted(named.tag)))),
   },
   master: {
@@ -124,8 +126,33 @@ export const data: Readonly<Record<string, Helper>> = {
     named: [],
     call: ([path], _, { view, budget }) => pairsOf(view.tree(keyName(path)), budget),
   },
+  containers: {
+    arity: [0, 0],
+    named: ["label", "name", "state", "network"],
+    call: (_, named, { view, budget }) => {
+      const wanted = (name: string) => (name in named ? text(unquoted(named[name])) : undefined);
+      const [label, name, network] = [wanted("label"), wanted("name"), wanted("network")];
+      const state = wanted("state") ?? "running";
+      if (state !== "any" && !(containerStates as readonly string[]).includes(state))
+        throw new Error(`state ${JSON.stringify(state)} is not one of ${containerStates.join(", ")}, any`);
+      const chosen = view.containers({
+        state,
+        ...(label !== undefined && { label: labelOf(label) }),
+        ...(name !== undefined && { name }),
+        ...(network !== undefined && { network }),
+      });
+      budget.spend(1 + view.containersKnown());
+      return chosen;
+    },
+  },
   node: { arity: [0, 0], named: [], call: (_args, _named, { view }) => view.node },
 };
+
+/** `label`, or `label=value`. */
+function labelOf(asked: string): { readonly name: string; readonly value?: string } {
+  const at = asked.indexOf("=");
+  return at < 0 ? { name: asked } : { name: asked.slice(0, at), value: asked.slice(at + 1) };
+}
 
 /** The keys and values of a tree, by key. */
 function pairsOf(tree: ReadonlyMap<string, string>, budget: Budget) {

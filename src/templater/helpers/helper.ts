@@ -22,7 +22,8 @@ export interface Call {
   refuse(instance: Instance, reason: string): void;
   /**
    * Takes the instances out of the render in which this value stands, or makes the template fail when it
-   * stands in none. `accepts` tells which texts would have been fine here.
+   * stands in none. `reason` says why, of the value as it may be shown; `accepts` which texts would have been
+   * fine here.
    */
-  refuseValue(value: string, reason: string, accepts: (text: string) => boolean): void;
+  refuseValue(value: string, reason: (value: string) => string, accepts: (text: string) => boolean): void;
 }

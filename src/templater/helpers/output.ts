@@ -2,7 +2,6 @@ import { isIP } from "node:net";
 import { wholeWeight } from "../../handlebars/budget.ts";
 import { number, object, quoted, text, unquoted } from "../../handlebars/helper.ts";
 import { bracketed } from "../../handlebars/text.ts";
-import { shown } from "../escape/admit.ts";
 import { jsonText, quoteWord, whyUnquotable, yamlText } from "../escape/quote.ts";
 import { slugOf } from "../escape/slug.ts";
 import type { Call, Helper } from "./helper.ts";
@@ -30,7 +29,7 @@ function only(is: (text: string) => boolean, what: string): Helper {
     named: [],
     call: ([value], _, call) => {
       const word = text(unquoted(value));
-      if (!is(word)) call.refuseValue(word, `${shown(word)} is not ${what}`, is);
+      if (!is(word)) call.refuseValue(word, (value) => `${value} is not ${what}`, is);
       return word;
     },
   };
@@ -40,7 +39,7 @@ function hostport(value: unknown, call: Call): string {
   const { address: given, port } = object(value);
   const address = text(given);
   if (isIP(address) === 0 && !isHostName(address)) {
-    const reason = `address ${shown(address)} is neither an IP address nor a host name`;
+    const reason = (value: string) => `address ${value} is neither an IP address nor a host name`;
     call.refuseValue(address, reason, (other) => isIP(other) !== 0 || isHostName(other));
   }
   return `${bracketed(address)}:${number(port)}`;
@@ -57,7 +56,7 @@ export const output: Readonly<Record<string, Helper>> = {
       if (why === undefined) return quoted(quoteWord(word, call.format));
       call.refuseValue(
         word,
-        `${shown(word)} ${why}`,
+        (value) => `${value} ${why}`,
         (other) => whyUnquotable(other, call.format) === undefined,
       );
       return quoted("");

@@ -66,6 +66,15 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       says: "Everything below a path, in order: `key`, what it has after the path, and `value`.",
       examples: ['{{#each (tree "config")}}{{key}}={{value}} {{/each}}'],
     },
+    containers: {
+      call: "[label=] [name=] [state=] [network=]",
+      says: "The containers of this host's Docker, by name, in `portolan agent`: those that run, unless `state` is another one of Docker's (`paused`, `exited` …) or `any`. `label` is a label that they have, or `label=value`. Each has `id`, `name`, `created`, `hostname`, `networkMode`; `image` (`name`, `registry`, `repository`, `tag`); `labels`, `env`; `addresses`, one for each port (`ip`, `port`, `proto`, `hostPort`, `hostIp`, `bindings`, `ip6Global`, `ip6LinkLocal`); `networks` (`name`, `ip`, `ipPrefixLen`, `gateway`, `globalIpv6Address`, `globalIpv6PrefixLen`, `ipv6Gateway`, `macAddress`, `aliases`, `endpointId`, `internal`); `ip`, `gateway`, `ip6Global` and `ip6LinkLocal`; `mounts` (`type`, `name`, `source`, `destination`, `driver`, `mode`, `rw`), `volumes` (`path`, `hostPath`, `readWrite`), `devices` (`pathOnHost`, `pathInContainer`); `state` (`status`, `running`, `health.status`, `exitCode`).",
+      examples: [
+        '{{#each (containers label="app=shop")}}{{name}} {{ip}} {{state.status}}{{state.health.status}}; {{/each}}',
+        '{{#each (groupBy (containers) "env.VIRTUAL_HOST" separator=",")}}{{@key}}:{{#each this}} {{name}}{{/each}}; {{/each}}',
+        '{{#each (containers name="shop-1")}}{{#each addresses}}{{ip}}:{{port}}/{{proto}} {{/each}}{{/each}}',
+      ],
+    },
     node: { call: "", says: "The name of this host.", examples: ["{{node}}"] },
   },
   Lists: {

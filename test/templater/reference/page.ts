@@ -1,5 +1,6 @@
 import { helpers } from "../../../src/templater/helpers/index.ts";
 import { compileTemplate, renderTemplate } from "../../../src/templater/render.ts";
+import { localContainer } from "../../local-container.ts";
 import { instance, worldOf } from "../golden/world.ts";
 import { type Entry, sections } from "./entries.ts";
 
@@ -37,8 +38,30 @@ const settings = new Map([
   ["limits/rate", "50"],
 ]);
 
+const address = { ip: "172.17.0.2", ip6LinkLocal: "", ip6Global: "", hostPort: "", hostIp: "", bindings: [] };
+const health = { status: "healthy" };
+
+/** The containers that the examples read. */
+const containers = {
+  all: true,
+  containers: [
+    localContainer({ name: "db-1", ip: "172.17.0.4", env: { POSTGRES_DB: "shop" } }),
+    localContainer({
+      name: "shop-1",
+      labels: { app: "shop" },
+      env: { VIRTUAL_HOST: "shop.example.com,www.example.com" },
+      addresses: [
+        { ...address, port: "80", proto: "tcp" },
+        { ...address, port: "443", proto: "udp" },
+      ],
+      state: { status: "running", running: true, health, exitCode: 0 },
+    }),
+  ],
+};
+
 const world = {
   ...worldOf(registry, { REGION: "eu" }),
+  containers,
   keys: {
     keys: new Map([
       ["config/color", "red"],
@@ -60,6 +83,7 @@ A helper that gives a value is called in parentheses inside of another, and in b
 error with file, line and helper. No helper reads the clock or waits for anything. Blocks are \`{{#if}}\`,
 \`{{#unless}}\`, \`{{#each}}\` and \`{{#with}}\`, with \`{{else}}\`. [Templates](../templates.md) tells the rest.
 
+The agent's containers are \`shop-1\` (label \`app=shop\`, \`VIRTUAL_HOST\` with two names, healthy) and \`db-1\`.
 Keys are \`config/color\`, which is red, and \`config/limits/rate\`, which is 50.
 The examples read this registry, as the host \`lb1\`, with \`REGION=eu\` in the environment, in the format \`text\`
 unless another one is named.

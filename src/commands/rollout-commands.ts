@@ -1,0 +1,53 @@
+import type { Env } from "../config/settings.ts";
+import { PortolanError } from "../errors.ts";
+import type { Container } from "../registrator/docker/container.ts";
+
+/** What replaces one container: command lines, one after the other, and variables for them. */
+export interface Replacement {
+  readonly argvs: readonly (readonly string[])[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const compose = "com.docker.compose";
+
+/**
+ * How a container is replaced when nobody gives a command: by compose, with the project, folder and files that it was
+ * made with, unless the environment names others. Compose would recreate all containers of a service at once, so where
+ * there are several, this one is stopped and removed, and compose makes the missing one. Throws USAGE for a container
+ * that compose has not made.
+ */
+export function composeReplacement(
+  { id, name, labels }: Pick<Container, "id" | "name" | "labels">,
+  all: Iterable<Pick<Container, "labels">>,
+  env: Env,
+): Replacement {
+  const service = labels[`${compose}.service`];
+  const project = labels[`${compose}.project`];
+  if (service === undefined || project === undefined)
+    throw new PortolanError(
+      "USAGE",
+      `compose has not made ${name}, so nobody knows how to replace it; give a command that does: portolan rollout ${name} -- ./replace.sh (it gets PORTOLAN_CONTAINER=${name})`,
+    );
+  const files = labels[`${compose}.project.config_files`];
+  const variables = {
+    COMPOSE_PROJECT_NAME: project,
+    // Between the files stands a comma in the label, and what the variable beside it says in the other one.
+    ...(files && { COMPOSE_FILE: files, COMPOSE_PATH_SEPARATOR: "," }),
+  };
+  const isGiven = env.COMPOSE_FILE || env.COMPOSE_PROJECT_NAME;
+  const isOther = (one: Pick<Container, "labels">) =>
+    one.labels[`${compose}.service`] === service && one.labels[`${compose}.project`] === project;
+  const count = [...all].filter(isOther).length;
+  const up = ["docker", "compose", "up", "-d", "--no-deps"];
+  return {
+    argvs:
+      count > 1
+        ? [
+            ["docker", "stop", id],
+            ["docker", "rm", id],
+            [...up, "--no-recreate", "--scale", `${service}=${count}`, service],
+          ]
+        : [[...up, "--force-recreate", service]],
+    env: isGiven ? {} : variables,
+  };
+}

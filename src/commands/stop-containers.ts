@@ -1,0 +1,40 @@
+import { deadline } from "../clock.ts";
+import type { Instance } from "../instance.ts";
+import { type Look, lookAtDocker } from "../registrator/look.ts";
+import type { Context } from "./context.ts";
+import { registratorSettings } from "./registrator.ts";
+import type { Registered } from "./stop-drain.ts";
+import type { Registry } from "./stop-registry.ts";
+
+/** ms that Docker has for all its answers. */
+const patience = 15_000;
+
+/** One look at the Docker of a command. Rejects with Docker's own problem. */
+export function lookAt({ settings, env, stop }: Pick<Context, "settings" | "env" | "stop">): Promise<Look> {
+  const rules = registratorSettings(settings, () => false);
+  return lookAtDocker(settings.values.docker, rules, env, deadline(patience, stop));
+}
+
+/** Every container that runs, with what the backend holds of it, by name. */
+export function registeredOn(
+  { engine }: Look,
+  registry: Pick<Registry, "instances">,
+  node: string | undefined,
+): readonly Registered[] {
+  const instances = registry.instances();
+  return [...engine.containers.values()]
+    .map((container) => ({
+      container,
+      instances: instances.filter((one) => isOf(one, container, node ?? engine.hostname)),
+    }))
+    .sort((a, b) => byName(a.container.name, b.container.name));
+}
+
+/** Some layouts hold no container: there the id tells, unless somebody has given it. */
+function isOf(one: Instance, { id, name }: Registered["container"], node: string): boolean {
+  if (one.container !== undefined) return one.container.id === id;
+  return one.id.startsWith(`${node}:${name}:`);
+}
+
+/** `web-2` comes before `web-10`. */
+const byName = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });

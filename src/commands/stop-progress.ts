@@ -1,0 +1,51 @@
+import { after, monotonic } from "../clock.ts";
+import type { Context } from "./context.ts";
+
+/** Tells people what is done and what is waited for. */
+export interface Progress {
+  /** Something is done. */
+  step(line: string): void;
+  /** Something is waited for; undefined once it is over. */
+  waiting(what: string | undefined): void;
+}
+
+/** ms between two looks at the clock on a terminal. */
+const tick = 1_000;
+/** Columns that a line which is written over takes at most: one that is broken cannot be. */
+const columns = 78;
+/** Moves to the line before and empties it. */
+const over = "\x1b[1A\x1b[2K";
+
+/** On a terminal the last line tells for how long something has been waited for; elsewhere each wait is one line. */
+export function createProgress({ terminal, say }: Pick<Context, "terminal" | "say">): Progress {
+  let now: { readonly what: string; readonly since: number } | undefined;
+  let isShown = false;
+  let cancel = () => {};
+
+  const show = () => {
+    if (!now) return;
+    const seconds = ` ${Math.round((monotonic() - now.since) / 1000)} s`;
+    const text =
+      now.what.length + seconds.length > columns ? `${now.what.slice(0, columns - 10)}…` : now.what;
+    say(`${isShown ? over : ""}${text}${seconds}`);
+    isShown = true;
+    cancel = after(tick, show);
+  };
+
+  return {
+    step(line) {
+      cancel();
+      now = undefined;
+      say(`${isShown ? over : ""}${line}`);
+      isShown = false;
+    },
+    waiting(what) {
+      if (what === now?.what) return;
+      cancel();
+      now = what === undefined ? undefined : { what, since: now?.since ?? monotonic() };
+      if (now === undefined) return;
+      if (terminal) show();
+      else say(now.what);
+    },
+  };
+}

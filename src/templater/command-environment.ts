@@ -1,0 +1,26 @@
+import type { InstallRequest } from "./install-request.ts";
+import type { Environment } from "./run.ts";
+import type { Target } from "./target.ts";
+
+/** What a check, a reload or a verification is told about the change. */
+export function commandEnvironment(
+  { env, revision, changed }: Pick<InstallRequest, "env" | "revision" | "changed">,
+  target: Pick<Target, "source" | "destination">,
+): Environment {
+  return {
+    ...env,
+    PORTOLAN_CHANGED: nameList(changed),
+    PORTOLAN_REVISION: String(revision),
+    PORTOLAN_SOURCE: target.source,
+    PORTOLAN_DESTINATION: target.destination,
+  };
+}
+
+/** The kernel takes no variable beyond 128 KiB: a longer list is cut after a whole name and ends with `...`. */
+function nameList(names: readonly string[]): string {
+  const list = names.join(",");
+  const most = 100_000;
+  if (Buffer.byteLength(list) <= most) return list;
+  const cut = Buffer.from(list).subarray(0, most);
+  return `${cut.subarray(0, cut.lastIndexOf(",") + 1).toString()}...`;
+}

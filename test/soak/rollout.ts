@@ -1,0 +1,111 @@
+// `npm run soak:rollout`: containers are replaced again and again under load, and every request counts; see README.md.
+import { parseArgs } from "node:util";
+import { portolan } from "../e2e/program.ts";
+import { page, type RolloutStage, startRolloutStage } from "../e2e/rollout-stage.ts";
+import { type LoadResult, startSteadyLoad } from "../e2e/steady-load.ts";
+import { startDockerHost } from "../servers/docker.ts";
+import { exec } from "../servers/exec.ts";
+import { cleanLeftovers } from "../servers/leftovers.ts";
+import { waitFor } from "../servers/wait.ts";
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const names = ["web-1", "web-2", "web-3"];
+
+// At the exit everything that was started is ended.
+process.on("SIGINT", () => process.exit(130));
+process.on("SIGTERM", () => process.exit(143));
+
+function readOptions(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      replacements: { type: "string", default: "100" },
+      rate: { type: "string", default: "1000" },
+      connections: { type: "string", default: "64" },
+      drain: { type: "string", default: "1s" },
+    },
+  });
+  const numberOf = (name: "replacements" | "rate" | "connections") => {
+    const number = Number(values[name]);
+    if (Number.isInteger(number) && number > 0) return number;
+    throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
+  };
+  return {
+    replacements: numberOf("replacements"),
+    rate: numberOf("rate"),
+    connections: numberOf("connections"),
+    drain: values.drain,
+  };
+}
+
+/** What failed, by reason. */
+function reasons({ failed }: LoadResult): string {
+  const counts = new Map<string, number>();
+  for (const why of failed) counts.set(why, (counts.get(why) ?? 0) + 1);
+  return [...counts].map(([why, count]) => `${count} × ${why}`).join(", ");
+}
+
+function report(what: string, count: number, seconds: number, result: LoadResult): void {
+  const { sent, answered, failed, slowest } = result;
+  const rate = Math.round(sent / seconds);
+  say(
+    `${what}: ${count} in ${Math.round(seconds)} s, ${sent} requests (${rate} per second), ${answered} answered`,
+  );
+  say(`${what}: ${failed.length} failed${failed.length > 0 ? ` (${reasons(result)})` : ""}`);
+  say(`${what}: the slowest answer took ${Math.round(slowest)} ms`);
+}
+
+/** Replaces containers, one at a time in turn, by `one`; under load all the time. */
+async function underLoad(
+  what: string,
+  count: number,
+  load: Parameters<typeof startSteadyLoad>[0],
+  one: (name: string) => Promise<void>,
+): Promise<LoadResult> {
+  const requests = startSteadyLoad(load);
+  const began = performance.now();
+  let done = 0;
+  try {
+    for (; done < count; done++) await one(names[done % names.length] ?? "");
+  } finally {
+    report(what, done, (performance.now() - began) / 1000, await requests.stop());
+  }
+  return requests.stop();
+}
+
+async function main(): Promise<number> {
+  const { replacements, rate, connections, drain } = readOptions(process.argv.slice(2));
+  await cleanLeftovers();
+  const host = await startDockerHost();
+  let stage: RolloutStage | undefined;
+  try {
+    stage = await startRolloutStage(host, drain);
+    for (const name of names) await stage.web(name);
+    const { port } = await stage.balance("haproxy");
+    const load = { port, host: page, rate, connections };
+    const { options, replace, records } = stage;
+    const rolled = await underLoad("portolan rollout", replacements, load, async (name) => {
+      const ended = await portolan(["rollout", name, ...options, "--", replace]);
+      if (ended.code !== 0) throw new Error(`rollout of ${name}: ${ended.code}: ${ended.stderr}`);
+    });
+    // The same by hand: what everybody does without this.
+    const isReady = (name: string) =>
+      records().some(({ container, state }) => container?.name === name && state === "ready");
+    await underLoad("docker stop", replacements, load, async (name) => {
+      await host.docker(["stop", name]);
+      await exec(replace, [], { env: { DOCKER_HOST: host.dockerHost, PORTOLAN_CONTAINER: name } });
+      await waitFor(`${name} to be ready`, () => isReady(name), { within: 30_000 });
+    });
+    return rolled.failed.length === 0 ? 0 : 1;
+  } finally {
+    await stage?.stop();
+    await host.stop();
+  }
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  say(`soak: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.exit(1);
+}
