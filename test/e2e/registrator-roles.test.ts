@@ -157,7 +157,7 @@ describe.each(storeNames)("SERVICE_ROLE=elect on %s", (store) => {
     const { url } = registries.get(store) as ReadRegistry;
     const service = `app-${store}`;
     const labels = { SERVICE_NAME: service, SERVICE_ROLE: "elect" };
-    const [first] = await Promise.all([register(0, [url]), register(1, [url])]);
+    const registrators = await Promise.all([register(0, [url]), register(1, [url])]);
     const [one, two, three] = await Promise.all([
       runWeb(hostAt(0), { name: "app-1", publish: ["80"], labels }),
       runWeb(hostAt(0), { name: "app-2", publish: ["80"], labels }),
@@ -201,8 +201,7 @@ describe.each(storeNames)("SERVICE_ROLE=elect on %s", (store) => {
     const at = next.node === "host0" ? 0 : 1;
     const survivors = left.filter((one) => seen(store, service).get(one)?.node !== next.node);
     if (survivors.length > 0) {
-      const registrator = at === 0 ? first : programs[1];
-      await registrator?.kill();
+      await registrators[at]?.kill();
       const last = await settled("a master on the host that is left", survivors, atLast);
       expect(BigInt(last.claim?.epoch ?? 0)).toBeGreaterThan(BigInt(next.claim?.epoch ?? 0));
     }
