@@ -51,9 +51,9 @@ async function run(given: Arguments, host: Host): Promise<number> {
     return 78;
   }
   const { daemon, load } = commands[command];
-  host.knows(daemon);
+  host.knows(daemon && !given.shows);
   const context = await contextOf({ ...given, command }, host);
-  const start = await load();
+  const start = given.shows ? (await import("./config-show.ts")).runConfigShow : await load();
   return start(context);
 }
 

@@ -167,9 +167,9 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
   },
   acl: {
     positionals: "consul|etcd|zookeeper [ROLE] [BACKEND]",
-    summary: "print the least rights that a registrator and a templater need",
+    summary: "print the least rights that a registrator, a templater and an operator need",
     examples: [
-      ["acl consul", "rules of Consul's ACL, for both"],
+      ["acl consul", "rules of Consul's ACL, for all three"],
       ["acl consul registrator", "for one: | consul acl policy create -name registrator -rules -"],
       ["acl etcd://10.0.0.2:2379/lb", "etcdctl commands for the keys of this URL: | sh"],
       ["acl etcd --node host1", "a registrator that may claim this host only"],
@@ -220,5 +220,26 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     daemon: false,
     load: async () => (await import("./healthcheck.ts")).runHealthcheck,
+  },
+  config: {
+    positionals: "show|schema [COMMAND]",
+    summary: "show each value in force and where it comes from, or the schema of the config file",
+    examples: [
+      ["config show", "as `agent` would be told by file and environment"],
+      ["config show registrator --ttl 30s consul:", "as this command line would be told"],
+      ["config schema > portolan.schema.json", "for editors"],
+    ],
+    daemon: false,
+    load: async () => (await import("./config.ts")).runConfig,
+  },
+  completion: {
+    positionals: "bash|zsh|fish",
+    summary: "print the script that makes a shell complete command lines",
+    examples: [
+      ["completion bash", 'bash: eval "$(portolan completion bash)" in ~/.bashrc'],
+      ["completion fish > ~/.config/fish/completions/portolan.fish", "fish, for good"],
+    ],
+    daemon: false,
+    load: async () => (await import("./completion.ts")).runCompletion,
   },
 };

@@ -16,6 +16,8 @@ export interface Arguments {
   readonly positionals: readonly string[];
   /** What stands after `--`, of a command that takes a command line of its own. */
   readonly commandLine: readonly string[];
+  /** The command is not to run: `config show` tells what it would be told. */
+  readonly shows?: true;
   /** What could not be understood, one sentence each. */
   readonly mistakes: readonly string[];
 }
@@ -42,7 +44,20 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
       ...(topic !== undefined && { command: topic }),
     };
   }
-  return parseOptions(commandNamed(word), [...before, ...argv.slice(at + 1)]);
+  const rest = [...before, ...argv.slice(at + 1)];
+  return word === "config" ? parseConfigCommand(rest) : parseOptions(commandNamed(word), rest);
+}
+
+/** `config show [COMMAND] OPTIONS` reads everything as the command would; the agent has the options of both daemons. */
+async function parseConfigCommand(words: readonly string[]): Promise<Arguments> {
+  const at = commandPosition(words);
+  if (words[at] !== "show") return parseOptions("config", words);
+  const rest = words.toSpliced(at, 1);
+  const next = commandPosition(rest);
+  const isNamed = rest[next] !== undefined && !rest[next].includes(":");
+  const about = isNamed ? commandNamed(rest[next] ?? "") : "agent";
+  const given = await parseOptions(about, isNamed ? rest.toSpliced(next, 1) : rest);
+  return given.help ? { ...asked, help: true, version: false, command: "config" } : { ...given, shows: true };
 }
 
 function commandNamed(word: string): CommandName {

@@ -31,6 +31,8 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   rollback: { backends: 0, names: 1, needsBackend: false },
   migrate: { backends: 0, names: 2, needsBackend: false },
   healthcheck: { backends: 0, names: 0, needsBackend: false },
+  config: { backends: 0, names: 1, needsBackend: false },
+  completion: { backends: 0, names: 1, needsBackend: false },
 };
 
 /** The words that stand alone, told apart. */

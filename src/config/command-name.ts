@@ -19,6 +19,8 @@ export const commandNames = [
   "rollback",
   "migrate",
   "healthcheck",
+  "config",
+  "completion",
 ] as const;
 
 /** The commands that take a command line of their own, after `--`. */

@@ -11,6 +11,8 @@ export interface ConfigFile {
   readonly mistakes: readonly string[];
   /** `file:line:column` of a key path, or of the nearest that stands in the file. */
   place(path: readonly PropertyKey[]): string;
+  /** What stands at a key path, as text: a scalar as it is written, all else as JSON. */
+  written(path: readonly PropertyKey[]): string;
   /** The sources of all templates as written, also where there are mistakes. */
   readonly templateSources: readonly string[];
 }
@@ -24,7 +26,7 @@ export async function readConfigFile(file: string, cwd: string): Promise<ConfigF
     text = await readFile(file, "utf8");
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : String(error);
-    return { values: {}, mistakes: [`${title}: ${why}`], place: () => title, templateSources: [] };
+    return unread(title, [`${title}: ${why}`]);
   }
   return parseConfig(text, title, dirname(file));
 }
@@ -45,7 +47,7 @@ export function parseConfig(text: string, title: string, folder: string): Config
   const syntax = document.errors.map(
     (error) => `${at(error.pos[0])}: ${error.message}${hints[error.code] ?? ""}`,
   );
-  if (syntax.length > 0) return { values: {}, mistakes: syntax, place: () => title, templateSources: [] };
+  if (syntax.length > 0) return unread(title, syntax);
 
   // A number stays the text that it was, so that `mode: 0644` keeps its leading zero.
   visit(document, {
@@ -58,10 +60,13 @@ export function parseConfig(text: string, title: string, folder: string): Config
     raw = document.toJS();
   } catch (error) {
     // An alias without an anchor shows only here.
-    const mistakes = [`${title}: ${error instanceof Error ? error.message : error}`];
-    return { values: {}, mistakes, place: () => title, templateSources: [] };
+    return unread(title, [`${title}: ${error instanceof Error ? error.message : error}`]);
   }
   const place = (path: readonly PropertyKey[]) => at(offsetOf(document.contents, path));
+  const written = (path: readonly PropertyKey[]) => {
+    const value: unknown = document.getIn(path);
+    return isCollection(value) ? JSON.stringify(value) : String(value);
+  };
 
   const result = configSchema(folder).safeParse(withoutEmpty(raw) ?? {});
   const mistakes = (result.error?.issues ?? [])
@@ -79,7 +84,12 @@ export function parseConfig(text: string, title: string, folder: string): Config
       ({ path, message, offset }) =>
         `${at(offset)}: ${path.length > 0 ? `${keyPath(path)}: ` : ""}${message}`,
     );
-  return { values: result.data ?? {}, mistakes, place, templateSources: sourcesOf(raw) };
+  return { values: result.data ?? {}, mistakes, place, written, templateSources: sourcesOf(raw) };
+}
+
+/** A file of which nothing is known. */
+function unread(title: string, mistakes: readonly string[]): ConfigFile {
+  return { values: {}, mistakes, place: () => title, written: () => "", templateSources: [] };
 }
 
 /** Offset of the key, or list item, at `path`; of its nearest parent where it does not stand in the file. */

@@ -8,7 +8,7 @@ import { commandNames } from "./command-name.ts";
 import { parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import { keyPaths, type Option, optionsOf } from "./options.ts";
-import { parseDockerUrl } from "./parse.ts";
+import { type Parse, parseDockerUrl } from "./parse.ts";
 import { defaultTimeout, type TemplateEntry } from "./template-entry.ts";
 import { parseWait, waitWindow } from "./wait-window.ts";
 
@@ -16,6 +16,9 @@ import { parseWait, waitWindow } from "./wait-window.ts";
 export interface FileValues {
   readonly [key: string]: unknown;
 }
+/** The two forms of a schema that `either` has made, for who writes it down: see json-schema.ts. */
+export const formsOf = new WeakMap<object, readonly [z.ZodType, z.ZodType]>();
+
 /**
  * The schema of the config file: a key for each option of the table, and the templates. `folder` is the
  * file's own, to which its paths are relative.
@@ -31,7 +34,6 @@ export function configSchema(folder: string): z.ZodType<FileValues> {
       }
     }
   }
-  entry(sections, "templater").set("minInterval", text(parseDuration));
   return strict({
     ...Object.fromEntries(top),
     ...Object.fromEntries([...sections].map(([name, keys]) => [name, strict(Object.fromEntries(keys))])),
@@ -39,10 +41,16 @@ export function configSchema(folder: string): z.ZodType<FileValues> {
 }
 
 function leaf(option: Option<unknown>, folder: string): z.ZodType {
-  if (option.shape === "templates") return z.array(template(folder), { error: "it is not a list" });
-  if (option.shape === "wait") return wait;
-  if (option.kind === "list") return list(option.parse);
-  return text(option.path ? (path) => resolve(folder, String(option.parse(path))) : option.parse);
+  const { help, shown } = option;
+  return schemaOf(option, folder).describe(shown === undefined ? help : `${help} [${shown}]`);
+}
+
+function schemaOf({ shape, kind, path, parse }: Option<unknown>, folder: string): z.ZodType {
+  if (shape === "templates") return z.array(template(folder), { error: "it is not a list" });
+  if (shape === "wait") return wait;
+  if (kind === "list") return list(parse);
+  if (path) return text((word) => resolve(folder, String(parse(word))));
+  return text(parse);
 }
 
 function entry(map: Map<string, Map<string, z.ZodType>>, name: string): Map<string, z.ZodType> {
@@ -59,16 +67,22 @@ function notText({ input }: { readonly input?: unknown }): string {
 }
 
 /** A scalar as an option of the same name would take it. */
-function text<T>(parse: (text: string) => T) {
+function text<T>(parse: Parse<T>) {
+  const words = parse.choices?.flatMap((word) =>
+    /^(true|false)$/.test(word) ? [word === "true", word] : word,
+  );
   return z
-    .union([z.string(), z.boolean()], { error: notText })
+    .custom<string | boolean>((value) => typeof value === "string" || typeof value === "boolean", {
+      error: notText,
+    })
+    .meta(words ? { enum: words } : { type: ["string", "number", "boolean"] })
     .transform((value, context) => attempt(context, () => parse(String(value))));
 }
 
 /** One scalar or a list of them. */
-function list(parse: (text: string) => unknown) {
+function list(parse: Parse<unknown>) {
   const item = text(parse);
-  return byForm((value) => (Array.isArray(value) ? z.array(item) : item)).transform((all) => [all].flat(2));
+  return either<unknown>(Array.isArray, z.array(item), item).transform((all) => [all].flat(2));
 }
 
 const path = (folder: string) =>
@@ -81,20 +95,20 @@ const argv = z.array(text(String), { error: "it is not a list of words" }).min(1
 
 const shell = z.string({ error: "it is not a command line" }).min(1, "it is empty");
 
-const wait = byForm((value) =>
-  typeof value === "object"
-    ? strict({ min: text(parseDuration), max: text(parseDuration) }).transform(({ min, max }, context) =>
-        attempt(context, () => waitWindow(min as number | undefined, max as number | undefined)),
-      )
-    : text(parseWait),
+const isMapping = (value: unknown) => typeof value === "object";
+
+const wait = either(
+  isMapping,
+  strict({ min: text(parseDuration), max: text(parseDuration) }).transform(({ min, max }, context) =>
+    attempt(context, () => waitWindow(min as number | undefined, max as number | undefined)),
+  ),
+  text(parseWait),
 );
 
-const check = byForm<Command>((value) =>
-  Array.isArray(value)
-    ? argv.transform((words) => ({ argv: words }))
-    : strict({ shell }, "it is neither a list of words nor {shell: …}").transform(
-        (given) => given as Command,
-      ),
+const check = either<Command>(
+  Array.isArray,
+  argv.transform((words) => ({ argv: words })),
+  strict({ shell }, "it is neither a list of words nor {shell: …}").transform((given) => given as Command),
 );
 
 const mode = z
@@ -141,26 +155,27 @@ function parsePercent(word: string): number {
 
 const names = list(String).transform((all) => all as readonly string[]);
 
+/** `true` or `false`. */
+const parseYes: Parse<boolean> = Object.assign(
+  (word: string) => {
+    if (word === "true" || word === "false") return word === "true";
+    throw new PortolanError("USAGE", `"${word}" is neither true, false nor a list of services`);
+  },
+  { choices: ["true", "false"] },
+);
+
 const guard = whole({
   maxDrop: text(parsePercent).optional(),
   hold: text(parseDuration).optional(),
   min: z
     .record(z.string(), text(parseCount), { error: "it is not a mapping of services to numbers" })
     .optional(),
-  requireNonEmpty: byForm<boolean | readonly string[]>((value) =>
-    Array.isArray(value) ? names : text(parseYes),
-  ).optional(),
+  requireNonEmpty: either<boolean | readonly string[]>(Array.isArray, names, text(parseYes)).optional(),
   oneMaster: names.optional(),
 }).transform(
   ({ requireNonEmpty, ...given }): Partial<GuardSettings> =>
     withoutAbsent<Partial<GuardSettings>>({ ...given, requireNonEmpty: requireNonEmpty || undefined }),
 );
-
-/** `true` or `false`. */
-function parseYes(word: string): boolean {
-  if (word === "true" || word === "false") return word === "true";
-  throw new PortolanError("USAGE", `"${word}" is neither true, false nor a list of services`);
-}
 
 const http = whole({
   url: z.string({ error: missingOr("it is not a URL") }).transform((url, context) => {
@@ -201,14 +216,12 @@ function withoutAbsent<T extends object>(given: { readonly [K in keyof T]: T[K] 
 }
 
 /** `services`, or `{services: {tag: …}}`. */
-const forEach = byForm<NonNullable<TemplateEntry["forEach"]>>((value) =>
-  typeof value === "object"
-    ? whole({
-        services: whole({ tag: z.string({ error: "it is not a tag" }).min(1, "it is empty").optional() }),
-      }).transform(({ services: { tag } }) => (tag === undefined ? {} : { tag }))
-    : z
-        .literal("services", { error: "it is neither services nor {services: {tag: …}}" })
-        .transform(() => ({})),
+const forEach = either<NonNullable<TemplateEntry["forEach"]>>(
+  isMapping,
+  whole({
+    services: whole({ tag: z.string({ error: "it is not a tag" }).min(1, "it is empty").optional() }),
+  }).transform(({ services: { tag } }) => (tag === undefined ? {} : { tag })),
+  z.literal("services", { error: "it is neither services nor {services: {tag: …}}" }).transform(() => ({})),
 );
 
 function reload(folder: string) {
@@ -235,14 +248,14 @@ function reload(folder: string) {
   };
   const names = Object.keys(kinds).join(", ");
   const otherwise = `it is neither none nor a mapping with one of ${names}`;
-  return byForm<Reload>((value) =>
-    value === "none"
-      ? z.literal("none").transform(() => ({ kind: "none" }))
-      : strict(kinds, otherwise).transform((given, context) => {
-          const [only, ...more] = Object.values(given);
-          if (only !== undefined && more.length === 0) return only as Reload;
-          return refuse(context, `it has to be exactly one of none, ${names}`);
-        }),
+  return either<Reload>(
+    (value) => value === "none",
+    z.literal("none").transform(() => ({ kind: "none" })),
+    strict(kinds, otherwise).transform((given, context) => {
+      const [only, ...more] = Object.values(given);
+      if (only !== undefined && more.length === 0) return only as Reload;
+      return refuse(context, `it has to be exactly one of none, ${names}`);
+    }),
   );
 }
 
@@ -317,9 +330,11 @@ function whole<Shape extends z.ZodRawShape>(
 }
 
 /** Chooses the schema by the value, so that a mistake is told in the words of the form that was meant. */
-function byForm<T>(choose: (value: unknown) => z.ZodType<T>): z.ZodType<T> {
-  return z.unknown().transform((value, context): T => {
-    const result = choose(value).safeParse(value);
+function either<T>(test: (value: unknown) => boolean, one: z.ZodType<T>, other: z.ZodType<T>): z.ZodType<T> {
+  const raw = z.unknown();
+  formsOf.set(raw, [one, other]);
+  return raw.transform((value, context): T => {
+    const result = (test(value) ? one : other).safeParse(value);
     if (result.success) return result.data;
     for (const issue of result.error.issues)
       context.issues.push({ ...issue, input: issue.input } as z.core.$ZodRawIssue);

@@ -67,17 +67,20 @@ export function commandHelp(name: CommandName, commands: Descriptions): string {
   );
 }
 
-function row(
-  command: CommandName,
-  name: OptionName,
-  { argument, short, help, shown }: Option<unknown>,
-): readonly string[] {
+function row(command: CommandName, name: OptionName, option: Option<unknown>): readonly string[] {
+  const { argument, short, help } = option;
   const flag = `${short ? `-${short}, ` : "    "}--${longName(name)}${argument ? ` ${argument}` : ""}`;
-  const fallback = shown?.replace("COMMAND", command).replace(/PORT$/, String(defaultPort(command)));
+  const fallback = defaultOf(command, option);
   return [flag, help + (fallback ? ` [${fallback}]` : ""), variableName(name)];
 }
 
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
+/** The default of an option as one would write it, or in words; undefined where there is none. */
+export function defaultOf(command: CommandName, { shown }: Option<unknown>): string | undefined {
+  return shown?.replace("COMMAND", command).replace(/PORT$/, String(defaultPort(command)));
+}
+
+/** Lines of aligned cells, two blanks apart. */
+export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
   );

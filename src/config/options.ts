@@ -3,6 +3,7 @@ import { parseAtLeast, parseDuration, parseNoneOrFrom } from "./duration.ts";
 import { parseAttempts, parseInterval } from "./from-registrator.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import {
+  type Parse,
   parseBackend,
   parseDockerUrl,
   parseFew,
@@ -22,7 +23,7 @@ export interface Option<T> {
   /** `switch`: true or false; `value`: the last one counts; `list`: may be repeated. */
   readonly kind: "switch" | "value" | "list";
   /** Turns the text of one occurrence into its value; a list option's gives several. Throws a coded error. */
-  readonly parse: (text: string) => unknown;
+  readonly parse: Parse<unknown>;
   /** The value when nobody says anything. */
   readonly initial: T;
   /** Name of the argument in the help; a switch has none. */
@@ -66,10 +67,7 @@ const flag = (option: Common): Option<boolean> => ({
 });
 
 /** A value that may be absent. */
-const optional = <T>(
-  parse: (text: string) => T,
-  option: Common & { shown?: string },
-): Option<T | undefined> => ({
+const optional = <T>(parse: Parse<T>, option: Common & { shown?: string }): Option<T | undefined> => ({
   ...option,
   kind: "value",
   parse,
@@ -77,7 +75,7 @@ const optional = <T>(
 });
 
 /** A value with a default, written as a user would write it. */
-const value = <T>(parse: (text: string) => T, initial: string, option: Common): Option<T> => ({
+const value = <T>(parse: Parse<T>, initial: string, option: Common): Option<T> => ({
   ...option,
   kind: "value",
   parse,
@@ -85,7 +83,7 @@ const value = <T>(parse: (text: string) => T, initial: string, option: Common): 
   shown: initial,
 });
 
-const list = <T>(parse: (text: string) => readonly T[], option: Common): Option<readonly T[]> => ({
+const list = <T>(parse: Parse<readonly T[]>, option: Common): Option<readonly T[]> => ({
   ...option,
   kind: "list",
   parse,
@@ -151,6 +149,11 @@ export const options = {
     argument: "MIN[:MAX]",
     shape: "wait",
     help: "first change after MIN, a storm after MAX",
+  }),
+  minInterval: value((text) => parseDuration(text), "1s", {
+    ...ofTemplater,
+    argument: "DURATION",
+    help: "between two reloads of one target",
   }),
   dryRun: flag({ commands: daemons, section: "own", help: "print what would change, write nothing" }),
   diff: flag({

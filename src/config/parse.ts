@@ -34,9 +34,16 @@ export function parseSwitch(text: string): boolean {
   throw new PortolanError("USAGE", `"${text}" is neither true nor false`);
 }
 
+/** Turns the text of one value into the value. Throws a coded error. */
+export interface Parse<T> {
+  (text: string): T;
+  /** All that it takes, where that is a few words. */
+  readonly choices?: readonly string[];
+}
+
 /** One of a few words. Throws USAGE naming the nearest. */
-export function parseOneOf<const T extends string>(words: readonly T[]): (text: string) => T {
-  return (text) => {
+export function parseOneOf<const T extends string>(words: readonly T[]): Parse<T> {
+  const parse = (text: string): T => {
     const found = words.find((word) => word === text);
     if (found !== undefined) return found;
     throw new PortolanError(
@@ -44,6 +51,7 @@ export function parseOneOf<const T extends string>(words: readonly T[]): (text: 
       `"${text}" is not one of ${words.join(", ")}; the nearest is ${nearest(text, words)}`,
     );
   };
+  return Object.assign(parse, { choices: words });
 }
 
 /**

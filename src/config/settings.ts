@@ -31,6 +31,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export interface Settings {
   readonly values: Values;
   readonly origins: Readonly<Record<OptionName, Origin>>;
+  /** What was said of the options for which the default does not count. */
+  readonly said: ReadonlyMap<OptionName, Said>;
   /** What stands alone on the command line and is no backend. */
   readonly names: readonly string[];
   /** What stands after `--`: a command line to run. */
@@ -49,15 +51,12 @@ export interface Settings {
 }
 
 /** What one side says about an option. */
-interface Said {
+export interface Said {
   readonly origin: Origin;
-  /** How the user knows it, for messages. */
+  /** How the user knows it: `--ttl`, `PORTOLAN_TTL`, `portolan.yaml:3:5`. */
   readonly label: string;
   readonly texts: readonly string[];
 }
-
-/** ms between two reloads of one target, unless the config file says otherwise. */
-const defaultMinInterval = 1000;
 
 /**
  * Puts together what the command line, the environment and the config file say: the first of them that
@@ -76,6 +75,7 @@ export async function readSettings(
   const origins: Partial<Record<OptionName, Origin>> = {};
 
   const unclear = new Set<OptionName>();
+  const counted = new Map<OptionName, Said>();
 
   const parse = (name: OptionName, { label, texts }: Said): unknown => {
     const option: Option<unknown> = options[name];
@@ -115,14 +115,17 @@ export async function readSettings(
     const filed = spoken || !own.has(name) ? undefined : inFile(file, command, name);
     const foreign = own.has(name) && option.foreign ? inEnvironment(env, option.foreign, option) : undefined;
     const text = spoken ?? (filed === undefined ? foreign : undefined);
-    values[name] = text ? parse(name, text) : (filed ?? option.initial);
-    origins[name] = text?.origin ?? (filed === undefined ? "default" : "file");
+    values[name] = text ? parse(name, text) : filed ? filed.value : option.initial;
+    const counts = text ?? filed?.said;
+    if (counts) counted.set(name, counts);
+    origins[name] = counts?.origin ?? "default";
   }
   const complete = values as Values;
-  // What could not be read may have named a backend or a template.
+  // What could not be read may have named a backend or a template; and nothing is to start where it is only shown.
   const readable = (file?.mistakes ?? []).length === 0;
-  if (readable && !unclear.has("backend")) mistakes.push(...backendMistakes(command, complete));
-  if (readable && !unclear.has("template")) mistakes.push(...templateMistakes(command, complete, cwd));
+  const isComplete = readable && !given.shows;
+  if (isComplete && !unclear.has("backend")) mistakes.push(...backendMistakes(command, complete));
+  if (isComplete && !unclear.has("template")) mistakes.push(...templateMistakes(command, complete, cwd));
 
   // `check` has no options of its own for what it reads in the file.
   const phrases = command === "check" ? (at(file?.values, ["registrator"]) as Partial<Values>) : complete;
@@ -130,13 +133,13 @@ export async function readSettings(
     place(name, command === "check" ? "file" : origins[name], file, command);
   mistakes.push(...(await phraseMistakes({ name: phrases?.name, tags: phrases?.tags ?? [] }, placeOf)));
 
-  const minInterval = at(file?.values, ["templater", "minInterval"]);
   return {
     values: complete,
     origins: origins as Record<OptionName, Origin>,
+    said: counted,
     names: positionals.names,
     commandLine: given.commandLine,
-    targets: targetsOf(complete, typeof minInterval === "number" ? minInterval : defaultMinInterval, cwd),
+    targets: targetsOf(complete, cwd),
     configFile,
     templateSources: (file?.templateSources ?? []).map((path) => resolve(dirname(configFile ?? cwd), path)),
     mistakes,
@@ -182,15 +185,23 @@ function inEnvironment(env: Env, label: string, { separator }: Option<unknown>):
   return { origin: "environment", label, texts };
 }
 
-function inFile(file: ConfigFile | undefined, command: CommandName, name: OptionName): unknown {
+/** The value that stands in the config file, with where it does. */
+function inFile(
+  file: ConfigFile | undefined,
+  command: CommandName,
+  name: OptionName,
+): { readonly value: unknown; readonly said: Said } | undefined {
+  if (file === undefined) return undefined;
   for (const path of keyPaths(command, name)) {
-    const value = at(file?.values, path);
+    const value = at(file.values, path);
     if (value === undefined) continue;
+    const said: Said = { origin: "file", label: file.place(path), texts: [file.written(path)] };
     const option: Option<unknown> = options[name];
-    if (option.shape !== "templates") return value;
-    return (value as readonly TemplateEntry[]).map(
-      (entry, index): TemplateEntry => ({ ...entry, place: file?.place([...path, index]) ?? "" }),
+    if (option.shape !== "templates") return { value, said };
+    const entries = (value as readonly TemplateEntry[]).map(
+      (entry, index): TemplateEntry => ({ ...entry, place: file.place([...path, index]) }),
     );
+    return { value: entries, said };
   }
   return undefined;
 }

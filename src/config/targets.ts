@@ -9,7 +9,7 @@ import type { Values } from "./options.ts";
 import type { TemplateEntry } from "./template-entry.ts";
 
 /** The targets that the command line or the config file names; relative paths are relative to `cwd`. */
-export function targetsOf({ template, wait }: Values, minInterval: number, cwd: string): readonly Target[] {
+export function targetsOf({ template, wait, minInterval }: Values, cwd: string): readonly Target[] {
   return template.map(({ source, destination, timeout, place: _, ...rest }) => ({
     ...rest,
     source: resolve(cwd, source),

@@ -60,6 +60,8 @@ const needs = {
     client: program("mariadb", "mariadb-client"),
     create: program("mariadb-install-db", "mariadb-server"),
   },
+  // They complete command lines with the scripts that `portolan completion` writes.
+  shells: { bash: program("bash", "bash"), zsh: program("zsh", "zsh"), fish: program("fish", "fish") },
   curator: {
     // It runs a Java source file, which needs the compiler.
     java: { find: () => executable("javac") && executable("java"), packages: ["default-jdk-headless"] },
