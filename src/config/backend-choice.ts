@@ -18,7 +18,7 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   services: { backends: 1, names: 1, needsBackend: true },
   render: { backends: 1, names: 0, needsBackend: true },
   check: { backends: 0, names: 0, needsBackend: false },
-  explain: { backends: 0, names: 1, needsBackend: false },
+  explain: { backends: "many", names: 1, needsBackend: false },
   expect: { backends: 1, names: 1, needsBackend: true },
   tag: { backends: 1, names: 1, needsBackend: true },
   drain: { backends: 1, names: 1, needsBackend: true },
@@ -75,7 +75,8 @@ export function backendMistakes(command: CommandName, { backend, snapshot }: Val
   if (backends === 1 && backend.length > 1) {
     return [{ code: "USAGE", text: `${command} takes one backend, and ${backend.length} are given` }];
   }
-  if (command !== "agent" && command !== "check" && backend.some((url) => url.startsWith("memory:"))) {
+  const mayBeMemory = command === "agent" || command === "check" || command === "explain";
+  if (!mayBeMemory && backend.some((url) => url.startsWith("memory:"))) {
     const text = `memory: lives inside one process, so ${command} cannot share it; use \`portolan agent\` alone, or all of them over a folder: file:///var/lib/portolan/registry`;
     return [{ code: "BACKEND_URL", text }];
   }

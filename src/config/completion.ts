@@ -77,12 +77,12 @@ function bash(all: readonly Completed[]): readonly string[] {
   return [
     '# Completion of portolan for bash: eval "$(portolan completion bash)"',
     "_portolan() {",
-    '  local cur="${COMP_WORDS[COMP_CWORD]}" command="" word',
+    `  local cur="\${COMP_WORDS[COMP_CWORD]}" command="" word`,
     "  COMPREPLY=()",
-    '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+    `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
     `    case "$word" in ${names.join("|")}) command="$word"; break ;; esac`,
     "  done",
-    '  case "$command ${COMP_WORDS[COMP_CWORD-1]}" in',
+    `  case "$command \${COMP_WORDS[COMP_CWORD-1]}" in`,
     ...all.flatMap(({ name, flags }) =>
       flags.flatMap(({ long, short, argument }) =>
         argument === undefined
@@ -116,10 +116,10 @@ function zsh(all: readonly Completed[]): readonly string[] {
     "_portolan() {",
     "  local command= word",
     "  local -a candidates",
-    "  for word in ${words[2,CURRENT-1]}; do",
+    `  for word in \${words[2,CURRENT-1]}; do`,
     `    case $word in ${all.map(({ name }) => name).join("|")}) command=$word; break ;; esac`,
     "  done",
-    '  case "$command ${words[CURRENT-1]}" in',
+    `  case "$command \${words[CURRENT-1]}" in`,
     ...all.flatMap(({ name, flags }) =>
       flags.flatMap(({ long, short, argument }) =>
         argument === undefined
@@ -130,7 +130,7 @@ function zsh(all: readonly Completed[]): readonly string[] {
       ),
     ),
     "  esac",
-    '  case "$command ${words[CURRENT]}" in',
+    `  case "$command \${words[CURRENT]}" in`,
     `    " "*) candidates=(${described(all.map(({ name, summary }) => [name, summary]))}); _describe command candidates ;;`,
     ...all.flatMap(({ name, flags, words }) => [
       `    "${name} -"*) candidates=(${described(flags.map(({ long, help }) => [long, help]))}); _describe -o option candidates ;;`,
@@ -138,7 +138,7 @@ function zsh(all: readonly Completed[]): readonly string[] {
     ]),
     "  esac",
     "}",
-    'if [[ "${funcstack[1]}" = _portolan ]]; then _portolan; else compdef _portolan portolan; fi',
+    `if [[ "\${funcstack[1]}" = _portolan ]]; then _portolan; else compdef _portolan portolan; fi`,
   ];
 }
 

@@ -119,6 +119,7 @@ export const options = {
       "templater",
       "agent",
       "services",
+      "explain",
       "render",
       "check",
       "acl",
@@ -433,6 +434,7 @@ export function keyPaths(command: CommandName, name: OptionName): readonly (read
   if (option.section === undefined) return [];
   const key = option.key ?? name;
   if (name === "stateDir" && ofState.includes(command)) return [["templater", key], ["agent", key], [key]];
+  if (name === "backend" && command === "explain") return [["registrator", key], [key]];
   const section = option.section === "own" ? command : option.section;
   return [[section, key], ...(option.top ? [[key]] : [])];
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import Ajv from "ajv/dist/2020.js";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { parseConfig } from "../../src/config/config-file.ts";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false }).compile(configJsonSchema());
+const validate = new Ajv2020({ allowUnionTypes: true, strictTypes: false }).compile(configJsonSchema());
 const isAccepted = (text: string) => validate(parse(text));
 const mistakesIn = (text: string) => parseConfig(text, "portolan.yaml", "/etc/portolan").mistakes;
 const entry = (keys: string) => `templater: { templates: [{ source: a, destination: b, ${keys} }] }`;
