@@ -43,4 +43,16 @@ const contract: Options = {
   external: ["vitest"],
 };
 
-export default defineConfig([program, contract]);
+/** The status page, for browsers; what stands beside its script is copied. */
+const page: Options = {
+  entry: { page: "src/page/page.ts" },
+  outDir: "dist/page",
+  publicDir: "src/page/static",
+  format: ["esm"],
+  platform: "browser",
+  target: "es2022",
+  minify: true,
+  silent: true,
+};
+
+export default defineConfig([program, contract, page]);

@@ -1,9 +1,11 @@
+import type { DaemonStatus } from "./daemon-status.ts";
+
 /** A running registrator or templater, as the status endpoints and the command line see it. */
-export interface Daemon {
+export interface Daemon<S extends DaemonStatus = DaemonStatus> {
   /** Why it is not in sync with the world, one sentence each; empty when it is. */
   notReady(): readonly string[];
   /** Everything that an operator may want to see, as JSON values. */
-  status(): unknown;
+  status(): S;
   /** Resolves at the first moment at which it is in sync; rejects when `signal` aborts. */
   synced(signal: AbortSignal): Promise<void>;
   /** Asks for a fresh look at everything: SIGHUP. */

@@ -27,6 +27,7 @@ export const codes = {
   SUPERSEDED: "a newer registrator of the same Docker has taken over the host's lease",
   TEMPLATE: "a template could not be compiled or rendered; the last good file stays",
   TEMPLATE_MISSING: "a template file does not exist or cannot be read",
+  TWO_MASTERS: "several live instances of an elected or probed service claim to be its master",
   USAGE: "the command line could not be understood",
   VALUE_REFUSED: "a value holds characters that the format of the file does not admit",
 } as const;

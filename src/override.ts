@@ -18,9 +18,13 @@ export interface TagOrder extends Order {
 }
 
 /** What an override is about: one instance as it runs in one container, or all of a node. */
-export type OverrideTarget =
-  | { readonly id: string; readonly node: string; readonly container: string }
-  | { readonly id?: undefined; readonly node: string; readonly container?: undefined };
+export interface OverrideTarget {
+  /** Absent: all of the node. */
+  readonly id?: string;
+  readonly node: string;
+  /** Of the instance. Where the records name none, the order does not either, until its registrator writes it in. */
+  readonly container?: string;
+}
 
 /**
  * What operators want of a running instance or of a whole node, as it stands in the backend's notes under
@@ -48,7 +52,7 @@ export function encodeOverride({ target, tags, drain }: Override): string | unde
   return JSON.stringify({
     ...(target.id !== undefined && { id: target.id }),
     node: target.node,
-    ...(target.id !== undefined && { container: target.container }),
+    ...(target.container !== undefined && { container: target.container }),
     ...(tags && {
       tags: { added: inOrder(tags.added), removed: inOrder(tags.removed), ...orderRecord(tags) },
     }),
@@ -103,7 +107,11 @@ export function decodeOverride(name: string, text: string, place: string): Overr
   const target: OverrideTarget =
     value.id === undefined
       ? { node }
-      : { id: textOf(value, "id"), node, container: textOf(value, "container") };
+      : {
+          id: textOf(value, "id"),
+          node,
+          ...(value.container !== undefined && { container: textOf(value, "container") }),
+        };
   if (overrideName(target) !== name) throw bad(`it is about "${overrideName(target)}", not "${name}"`);
   const [tags, drain] = [partOf("tags"), partOf("drain")];
   if (tags && target.id === undefined) throw bad('"tags" of a whole node are not possible');

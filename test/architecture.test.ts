@@ -8,6 +8,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   registrator: [
     "backends/backend.ts",
     "clock.ts",
+    "daemon-status.ts",
     "daemon.ts",
     "errors.ts",
     "handlebars",
@@ -15,6 +16,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "local-containers.ts",
     "log.ts",
     "loop.ts",
+    "meter.ts",
     "override.ts",
     "source.ts",
     "state-dir.ts",
@@ -24,6 +26,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "alive.ts",
     "backends/backend.ts",
     "clock.ts",
+    "daemon-status.ts",
     "daemon.ts",
     "durable.ts",
     "errors.ts",
@@ -32,6 +35,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "local-containers.ts",
     "log.ts",
     "loop.ts",
+    "meter.ts",
     "source.ts",
     "state-dir.ts",
     "watched-files.ts",
@@ -39,7 +43,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   backends: ["clock.ts", "errors.ts", "instance.ts", "source.ts"],
   // Pure: files are read for it.
   migrate: ["instance.ts", "templater/helpers/index.ts"],
-  status: ["clock.ts", "daemon.ts", "errors.ts", "log.ts"],
+  status: ["clock.ts", "daemon-status.ts", "daemon.ts", "errors.ts", "instance.ts", "meter.ts"],
+  // Runs in browsers: of all others it sees types only.
+  page: ["daemon-status.ts", "status/pieces.ts"],
   // Data and pure functions know nothing of the daemons.
   "acknowledgement.ts": ["errors.ts", "instance.ts"],
   "instance.ts": ["errors.ts"],
@@ -53,7 +59,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "alive.ts": [],
   "clock.ts": [],
   "errors.ts": [],
-  "daemon.ts": [],
+  "daemon.ts": ["daemon-status.ts"],
+  "daemon-status.ts": ["instance.ts", "override.ts"],
+  "meter.ts": [],
 };
 
 /** The rooms of the registrator: what the files of each may import of the registrator, besides their own room. */
@@ -80,6 +88,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   "node-zookeeper-client": /^backends\/zookeeper/,
   pino: /^log/,
   postgres: /^registrator\/roles\/postgres\.ts$/,
+  "prom-client": /^status\//,
   re2js: /^handlebars\//,
   "smol-toml": /^migrate\//,
   yaml: /^(config|migrate|templater)\//,
@@ -108,7 +117,15 @@ function importsOf({ name, text }: { name: string; text: string }): string[] {
 /** The place that a file belongs to: its folder below src, or itself. */
 const placeOf = (name: string) => (name.includes("/") ? (name.split("/")[0] ?? "") : name);
 
+/** What a file of the page would bring into browsers. */
+const foreign = /^import (?!type\b)[^;]*from "\.\.\//m;
+
 describe("the architecture", () => {
+  it("takes nothing but types into the page", () => {
+    const wrong = files.filter(({ name, text }) => name.startsWith("page/") && foreign.test(text));
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+  });
+
   it.each(files.map((file) => [file.name, file] as const))("%s keeps the arrows", (name, file) => {
     const place = placeOf(name);
     const allowed = arrows[place];
@@ -140,10 +157,11 @@ describe("the architecture", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("reads clocks and sets timers in clock.ts only", () => {
+  it("reads clocks and sets timers in clock.ts only, the page in its own", () => {
+    const clocks = new Set(["clock.ts", "page/clock.ts"]);
     const timers =
       /(?<!\.)\b(setTimeout|setInterval|setImmediate)\b|\b(Date\.now|performance\.now|AbortSignal\.timeout)\b|new Date\(\)/;
-    const wrong = files.filter(({ name, text }) => name !== "clock.ts" && timers.test(withoutComments(text)));
+    const wrong = files.filter(({ name, text }) => !clocks.has(name) && timers.test(withoutComments(text)));
     expect(wrong.map(({ name }) => name)).toEqual([]);
   });
 

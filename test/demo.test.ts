@@ -1,59 +1,10 @@
-import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, inject, it } from "vitest";
+import { leftBy, type RunOptions, runExample } from "./run-example.ts";
 import { dockerCli } from "./servers/docker.ts";
 import { runWeb } from "./servers/image.ts";
-import { listProcesses } from "./servers/proc.ts";
-import { stateFolder } from "./servers/run.ts";
 
-/** What a run of the demo came to. */
-interface Run {
-  readonly pid: number;
-  readonly code: number | null;
-  readonly output: string;
-}
-
-/** How the demo is run: `enter` is the prefix of its command line, `interruptAt` a text at which it gets SIGINT. */
-interface RunOptions {
-  readonly enter?: readonly string[];
-  readonly dockerHost?: string;
-  readonly interruptAt?: string;
-}
-
-const script = join(import.meta.dirname, "../examples/demo/demo.ts");
-
-/** `npm run demo -- --exit`, without the preparation that has happened. */
-function runDemo({ enter = [], dockerHost, interruptAt }: RunOptions = {}): Promise<Run> {
-  const [command = "", ...args] = [...enter, process.execPath, "--import", "tsx", script, "--exit"];
-  const { DOCKER_HOST: _, ...env } = process.env;
-  const child = spawn(command, args, {
-    cwd: join(import.meta.dirname, ".."),
-    env: { ...env, ...(dockerHost !== undefined && { DOCKER_HOST: dockerHost }) },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      const before = output;
-      output += text;
-      if (interruptAt && output.includes(interruptAt) && !before.includes(interruptAt)) child.kill("SIGINT");
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ pid: child.pid ?? 0, code, output }));
-  });
-}
-
-/** Files and processes that a run has left behind. */
-function leftBy({ pid }: Run): readonly string[] {
-  const files = (["tmp", "processes"] as const).flatMap((folder) =>
-    readdirSync(stateFolder(folder)).filter((name) => name.startsWith(`${pid}-`)),
-  );
-  const commands = listProcesses().filter(({ command }) => command.includes(`/${pid}-`));
-  return [...files, ...commands.map(({ command }) => command.replaceAll("\0", " "))];
-}
+/** `npm run demo -- --exit`. */
+const runDemo = (options?: RunOptions) => runExample("demo/demo.ts", ["--exit"], options);
 
 /** A line of the timeline; the parts after the container are regular expressions. */
 function row(event: string, container: string, record: string, ...more: readonly string[]): RegExp {

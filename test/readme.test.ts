@@ -27,7 +27,7 @@ describe("README", () => {
       string,
       string
     >;
-    const named = [...readme.matchAll(/npm (?:run )?([a-z]+)/g)].map((match) => match[1] ?? "");
+    const named = [...readme.matchAll(/npm (?:run )?([a-z:]+)/g)].map((match) => match[1] ?? "");
     const builtIn = ["install", "link"];
     expect(named.filter((name) => !builtIn.includes(name) && !(name in scripts))).toEqual([]);
   });

@@ -1,10 +1,11 @@
-// The demo's containers, on a Docker that may hold other people's: ours carry a label, and only they are touched.
-import { copyFileSync, createReadStream, mkdirSync } from "node:fs";
+// The demo's containers and their image.
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { exec } from "../../test/servers/exec.ts";
-import { isAlive, owner } from "../../test/servers/run.ts";
+import { owner } from "../../test/servers/run.ts";
 import type { DemoDocker } from "./docker.ts";
+import { importImage, removeAll, removeImage, removeLeftovers } from "./labelled.ts";
 import type { Life } from "./life.ts";
 
 /** Label of every container of a demo; its value names the process that made it. */
@@ -40,24 +41,17 @@ export async function prepareContainers(
   { client }: DemoDocker,
   { dir, busybox }: { readonly dir: string; readonly busybox: string },
 ): Promise<Containers> {
-  const left = await leftovers(client);
-  if (left.length > 0) {
-    await life.step(
-      "Removing leftovers",
-      () => removeAll(client),
-      () => `${left.length} container${left.length === 1 ? "" : "s"} of a demo that did not end properly`,
-    );
-  }
+  await removeLeftovers(life, client, demoLabel);
   await life.step(
     "Web image",
     async () => {
-      await removeImage(client);
-      await importImage(client, dir, busybox);
+      await removeImage(client, demoImage);
+      await importWebImage(client, dir, busybox);
     },
     () => `${demoImage}, made of ${busybox}`,
   );
-  life.atEnd(`image ${demoImage}`, () => removeImage(client));
-  life.atEnd("containers", () => removeAll(client));
+  life.atEnd(`image ${demoImage}`, () => removeImage(client, demoImage));
+  life.atEnd("containers", () => removeAll(client, demoLabel));
   const named = (name: string) => client.getContainer(`${prefix}${name}`);
   return {
     async run(name, service) {
@@ -82,44 +76,8 @@ export async function prepareContainers(
   };
 }
 
-const ours = (client: Docker) =>
-  client.listContainers({ all: true, filters: JSON.stringify({ label: [demoLabel] }) });
-
-/** @throws when the containers are those of a demo that still runs */
-async function leftovers(client: Docker): Promise<readonly Docker.ContainerInfo[]> {
-  const all = await ours(client);
-  const alive = all.map(({ Labels }) => Labels[demoLabel] ?? "").find(isAlive);
-  if (alive !== undefined) {
-    throw new Error(`another demo runs on this Docker (process ${alive.split("-")[0]}); end it first`);
-  }
-  return all;
-}
-
-async function removeAll(client: Docker): Promise<void> {
-  const remove = async ({ Id }: Docker.ContainerInfo): Promise<void> => {
-    await client
-      .getContainer(Id)
-      .remove({ force: true, v: true })
-      .catch((error: { statusCode?: number }) => {
-        // Gone, or on its way (--rm).
-        if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
-      });
-  };
-  await Promise.all((await ours(client)).map(remove));
-}
-
-async function removeImage(client: Docker): Promise<void> {
-  await client
-    .getImage(demoImage)
-    .remove()
-    .catch((error: { statusCode?: number }) => {
-      // Somebody uses it for a container without our label: then it has to stay.
-      if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
-    });
-}
-
 /** An image that needs no registry: busybox, and a command that serves the container's name on port 80. */
-async function importImage(client: Docker, dir: string, busybox: string): Promise<void> {
+async function importWebImage(client: Docker, dir: string, busybox: string): Promise<void> {
   const root = join(dir, "image");
   for (const folder of ["bin", "tmp", "www"]) mkdirSync(join(root, folder), { recursive: true });
   copyFileSync(busybox, join(root, "bin/busybox"));
@@ -132,10 +90,6 @@ async function importImage(client: Docker, dir: string, busybox: string): Promis
     `trap 'busybox sleep ${lingers / 1000}; exit 0' TERM`,
     "busybox httpd -f -p 80 -h /www & wait",
   ].join("; ");
-  const [repo, tag] = demoImage.split(":");
-  const changes = ["ENV PATH=/bin", "EXPOSE 80", `CMD ${JSON.stringify(["busybox", "sh", "-c", script])}`];
-  const answer = await client.importImage(createReadStream(archive), { repo, tag, changes });
-  await new Promise<void>((resolve, reject) => {
-    client.modem.followProgress(answer, (error) => (error ? reject(error) : resolve()));
-  });
+  const command = `CMD ${JSON.stringify(["busybox", "sh", "-c", script])}`;
+  await importImage(client, demoImage, archive, ["ENV PATH=/bin", "EXPOSE 80", command]);
 }

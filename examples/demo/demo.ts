@@ -6,7 +6,7 @@ import { findDocker, useDocker } from "./docker.ts";
 import { followEvents } from "./follow.ts";
 import { startJournal } from "./journal.ts";
 import { type Life, runLife } from "./life.ts";
-import { startPipeline } from "./pipeline.ts";
+import { startDemoPipeline } from "./pipeline.ts";
 import { installPrograms } from "./programs.ts";
 import { bold, line } from "./terminal.ts";
 import { createTimeline } from "./timeline.ts";
@@ -23,7 +23,7 @@ async function demo(life: Life, stays: boolean): Promise<void> {
   const { haproxy, busybox } = await installPrograms(life, "none" in found);
   const docker = await useDocker(life, found, dir);
   const containers = await prepareContainers(life, docker, { dir, busybox });
-  const pipeline = await startPipeline(life, { dir, docker, haproxy });
+  const pipeline = await startDemoPipeline(life, { dir, docker, haproxy });
   const journal = await startJournal(life, { docker, pipeline });
 
   const timeline = createTimeline(life, journal);

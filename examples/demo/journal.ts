@@ -1,7 +1,7 @@
 // What happens, each thing with its moment: milliseconds since the epoch, with fractions.
 import { open } from "node:fs/promises";
 import { openBackend } from "../../src/backends/index.ts";
-import { type Instance, refKey, type State } from "../../src/instance.ts";
+import { type Instance, type Role, refKey, type State } from "../../src/instance.ts";
 import { connectDocker } from "../../src/registrator/docker/client.ts";
 import { demoLabel } from "./containers.ts";
 import type { DemoDocker } from "./docker.ts";
@@ -22,9 +22,12 @@ export interface ContainerEvent {
 /** A record of the backend that is new, different or gone, when a reader sees it. */
 export interface RecordChange {
   readonly at: number;
-  /** The container's id. */
+  /** The container's id and name. */
   readonly id: string;
+  readonly name: string;
   readonly state: State | "removed";
+  /** Of what is removed: the last one. */
+  readonly role: Role | undefined;
 }
 
 /** A new configuration file. */
@@ -34,6 +37,8 @@ export interface Applied {
   readonly reloadedAt: number;
   /** The services whose instances changed. */
   readonly services: readonly string[];
+  /** How HAProxy was told: by its runtime API, or by a reload. */
+  readonly by: string;
 }
 
 /** Everything since the start, oldest first; the lists grow. */
@@ -86,7 +91,12 @@ async function watchDocker(life: Life, url: string, seen: (event: ContainerEvent
   life.needs("Docker's stream of events", () => isOpen);
 }
 
-async function watchRecords(life: Life, url: string, seen: (change: RecordChange) => void): Promise<void> {
+/** Tells of each change of a record that a reader of the backend sees. */
+export async function watchRecords(
+  life: Life,
+  url: string,
+  seen: (change: RecordChange) => void,
+): Promise<void> {
   const backend = await openBackend(url, { env: {} });
   life.atEnd("reader of the backend", backend.close);
   const observation = backend.observe({ services: "all" });
@@ -97,12 +107,13 @@ async function watchRecords(life: Life, url: string, seen: (change: RecordChange
     if (!observed.known) return;
     const all = [...observed.value.services.values()].flat();
     const after = new Map(all.map((instance) => [refKey(instance), instance]));
-    const idOf = ({ container }: Instance) => container?.id ?? "";
+    const tell = ({ container, role }: Instance, state: RecordChange["state"]) =>
+      seen({ at, id: container?.id ?? "", name: container?.name ?? "", state, role });
     for (const [key, instance] of after) {
-      if (before.get(key) !== instance) seen({ at, id: idOf(instance), state: instance.state });
+      if (before.get(key) !== instance) tell(instance, instance.state);
     }
     for (const [key, instance] of before) {
-      if (!after.has(key)) seen({ at, id: idOf(instance), state: "removed" });
+      if (!after.has(key)) tell(instance, "removed");
     }
     before = after;
   });
@@ -115,10 +126,12 @@ interface AppliedLine {
   /** ISO 8601. */
   readonly time: string;
   readonly services: readonly string[];
+  readonly by: string;
   readonly tookMs: { readonly reload?: number };
 }
 
-async function watchLog(life: Life, file: string, seen: (applied: Applied) => void): Promise<void> {
+/** Tells of each new file, as the templater logs it. */
+export async function watchLog(life: Life, file: string, seen: (applied: Applied) => void): Promise<void> {
   const log = await open(file);
   const chunk = Buffer.alloc(64 * 1024);
   let rest = "";
@@ -135,7 +148,7 @@ async function watchLog(life: Life, file: string, seen: (applied: Applied) => vo
         if (entry.msg !== "applied") continue;
         const reloadedAt = Date.parse(entry.time);
         const swappedAt = reloadedAt - (entry.tookMs.reload ?? 0);
-        seen({ reloadedAt, swappedAt, services: entry.services });
+        seen({ reloadedAt, swappedAt, services: entry.services, by: entry.by });
       }
     }
   };

@@ -88,7 +88,7 @@ export async function runLife(story: (life: Life) => Promise<void>): Promise<num
         return 130;
       }
       line();
-      line(`${red("The demo failed:")} ${error instanceof Error ? error.message : error}`);
+      line(`${red("It failed:")} ${error instanceof Error ? error.message : error}`);
       const kept = keepLogs(folders);
       if (kept !== undefined) line(`Its logs are in ${kept}`);
       return 1;

@@ -33,45 +33,75 @@ export interface Daemon {
   readonly logFile: string;
 }
 
-/** Starts all three below `dir` and waits until they are in sync. */
+/** What Portolan is to do. */
+export interface Plan {
+  /** Options of the registrator, as in the configuration file. */
+  readonly registrator: object;
+  /** The target, as in the configuration file, without its source, destination and check. */
+  readonly target: object;
+  /** One of templates/. */
+  readonly template: string;
+  /** The template's variables. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where HAProxy listens on 127.0.0.1, and how that is said. */
+  readonly port: number;
+  readonly listens: string;
+}
+
+/** Where it is all done. */
+export interface Place {
+  readonly dir: string;
+  readonly docker: DemoDocker;
+  /** Path of the program. */
+  readonly haproxy: string;
+}
+
+/** The demo's pipeline: HTTP, by host names. */
+export async function startDemoPipeline(life: Life, place: Place): Promise<Pipeline> {
+  const port = await freePort();
+  return startPipeline(life, place, {
+    // Only this demo's containers are registered, at the address at which their ports are published.
+    registrator: { ip: "127.0.0.1", select: demoLabel },
+    target: { reload: { signal: { name: "USR2", pidfile: join(place.dir, "haproxy.pid") } } },
+    template: "haproxy.cfg.hbs",
+    env: { PORTOLAN_HTTP_BIND: `127.0.0.1:${port}` },
+    port,
+    listens: `http://127.0.0.1:${port}`,
+  });
+}
+
+/** Starts all three below the place's folder and waits until they are in sync. */
 export async function startPipeline(
   life: Life,
-  { dir, docker, haproxy }: { readonly dir: string; readonly docker: DemoDocker; readonly haproxy: string },
+  { dir, docker, haproxy }: Place,
+  plan: Plan,
 ): Promise<Pipeline> {
-  const port = await freePort();
   const backend = `file://${join(dir, "registry")}`;
   const config = join(dir, "portolan.yaml");
   const haproxyConfig = join(dir, "haproxy.cfg");
+  const target = {
+    source: join(root, "templates", plan.template),
+    destination: haproxyConfig,
+    check: [haproxy, "-c", "-f", "{{src}}"],
+    ...plan.target,
+  };
   writeFileSync(
     config,
     stringify({
       backend,
       docker: docker.url,
-      // Only this demo's containers are registered, at the address at which their ports are published.
-      registrator: { node: "demo", ip: "127.0.0.1", select: demoLabel },
-      templater: {
-        templates: [
-          {
-            source: join(root, "templates/haproxy.cfg.hbs"),
-            destination: haproxyConfig,
-            check: [haproxy, "-c", "-f", "{{src}}"],
-            reload: { signal: { name: "USR2", pidfile: join(dir, "haproxy.pid") } },
-          },
-        ],
-      },
+      registrator: { node: "demo", ...plan.registrator },
+      templater: { templates: [target] },
     }),
   );
-  const env = {
-    PORTOLAN_HTTP_BIND: `127.0.0.1:${port}`,
-    PORTOLAN_HAPROXY_SOCKET: join(dir, "admin.sock"),
-  };
+  const env = { PORTOLAN_HAPROXY_SOCKET: join(dir, "admin.sock"), ...plan.env };
 
   const start = (command: "registrator" | "templater") => startDaemon(life, command, { dir, config, env });
   const registrator = await life.step(
     "portolan registrator",
     async () => {
       const daemon = await start("registrator");
-      await waitFor("the registrator to be in sync", () => isReady(daemon), { within: 15_000 });
+      await waitFor("the registrator to be in sync", () => isReady(daemon), { within: 60_000 });
       return daemon;
     },
     ({ url }) => `its status: ${url}/status`,
@@ -80,7 +110,7 @@ export async function startPipeline(
     "portolan templater",
     async () => {
       const daemon = await start("templater");
-      await waitFor("the first rendered file", () => existsSync(haproxyConfig), { within: 15_000 });
+      await waitFor("the first rendered file", () => existsSync(haproxyConfig), { within: 60_000 });
       return daemon;
     },
     ({ url }) => `its status: ${url}/status`,
@@ -91,11 +121,11 @@ export async function startPipeline(
       const balancer = await startHaproxy({ config: haproxyConfig, dir });
       life.atEnd("HAProxy", balancer.stop);
       life.needs("HAProxy", balancer.isRunning);
-      await waitFor("the templater to be in sync", () => isReady(templater), { within: 15_000 });
+      await waitFor("the templater to be in sync", () => isReady(templater), { within: 60_000 });
     },
-    () => `listens on http://127.0.0.1:${port}`,
+    () => `listens on ${plan.listens}`,
   );
-  return { port, backend, config, haproxyConfig, registrator, templater };
+  return { port: plan.port, backend, config, haproxyConfig, registrator, templater };
 }
 
 /** Starts the built executable and waits until it answers on its status address. */

@@ -140,7 +140,7 @@ export function recordAfter(
 }
 
 /** The first new file after a moment. */
-export function appliedAfter({ applied }: Journal, moment: number): Applied | undefined {
+export function appliedAfter({ applied }: Pick<Journal, "applied">, moment: number): Applied | undefined {
   return applied.find(({ swappedAt }) => swappedAt >= moment);
 }
 

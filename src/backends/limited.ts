@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { after, before } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
+import { overdue } from "./way-out.ts";
 
 /** Milliseconds that a call to a store may take. */
 export const callLimit = 5_000;
@@ -23,7 +24,7 @@ export async function limited<T>(
   setMaxListeners(0, signal);
   signal.addEventListener("abort", end, { once: true });
   try {
-    const late = () => new Error(`no answer within ${callLimit / 1000} s`);
+    const late = () => new Error(`no answer within ${callLimit / 1000} s${overdue}`);
     return await before(over.signal, work(over.signal), late);
   } catch (error) {
     throw signal.aborted ? cancelled() : translate(error);

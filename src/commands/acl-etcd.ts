@@ -9,6 +9,9 @@ export function etcdRights({ title, roles, node }: Grant, { services, root, whol
   const below = (permission: Permission, prefix: string) =>
     `${permission} --prefix=true ${shellWord(`${prefix}/`)}`;
   const nodes = `${root}/nodes`;
+  const [overrides, templaters] = [`${root}/overrides`, `${root}/templaters`];
+  // Who claims the nodes tells what was removed from what has run out.
+  const read = [below("read", services), below("read", nodes)];
   const permissions: Readonly<Record<Role, readonly string[]>> = {
     registrator: [
       below("readwrite", services),
@@ -19,9 +22,24 @@ export function etcdRights({ title, roles, node }: Grant, { services, root, whol
             // Where records do not say whose they are, the lists of the other hosts do.
             ...(whole ? [] : [below("read", nodes)]),
           ]),
+      below("readwrite", overrides),
     ],
-    // It reads who claims the nodes to tell what was removed from what has run out.
-    templater: [below("read", services), below("read", nodes)],
+    templater: [...read, below("readwrite", templaters)],
+    operator: [...read, below("readwrite", overrides), below("read", templaters)],
+  };
+  const grant = (role: Role, permission: string) =>
+    `etcdctl role grant-permission ${nameOf(role)} ${permission}`;
+  /** What is needed only where somebody asks for it, as comments. */
+  const atNeed: Readonly<Record<Role, readonly string[]>> = {
+    registrator: [
+      "# Where containers have SERVICE_ROLE=elect, also:",
+      `# ${grant("registrator", below("readwrite", `${root}/locks`))}`,
+    ],
+    templater: [
+      "# Where templates read keys, also, for what they read:",
+      `# ${grant("templater", "read --prefix=true KEYS")}`,
+    ],
+    operator: [],
   };
   return [
     `# The least rights at ${title}, as roles of etcd: run this in a shell as etcd's root.`,
@@ -30,13 +48,8 @@ export function etcdRights({ title, roles, node }: Grant, { services, root, whol
       "",
       `# ${role}`,
       `etcdctl role add ${nameOf(role)}`,
-      ...permissions[role].map((permission) => `etcdctl role grant-permission ${nameOf(role)} ${permission}`),
-      ...(role === "registrator"
-        ? [
-            "# Where containers have SERVICE_ROLE=elect, also:",
-            `# etcdctl role grant-permission ${nameOf(role)} ${below("readwrite", `${root}/locks`)}`,
-          ]
-        : []),
+      ...permissions[role].map((permission) => grant(role, permission)),
+      ...atNeed[role],
     ]),
     "",
   ].join("\n");

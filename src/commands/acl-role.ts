@@ -1,5 +1,5 @@
-/** Who is given rights. */
-export const roles = ["registrator", "templater"] as const;
+/** Who is given rights. An operator types `tag`, `drain`, `stop` and `rollout`, and whatever only reads. */
+export const roles = ["registrator", "templater", "operator"] as const;
 export type Role = (typeof roles)[number];
 
 /** What rights are printed for. */

@@ -2,30 +2,39 @@ import { createHash } from "node:crypto";
 import type { Layout } from "../backends/layouts/layout.ts";
 import { type Grant, shellWord } from "./acl-role.ts";
 
-/** Who the registrators are: a user of the digest scheme; without a password a place for its hash is left. */
-export interface Registrators {
+/** Who writes: a user of the digest scheme; without a password a place for its hash is left. */
+export interface Writer {
   readonly user: string;
   readonly password: string | undefined;
 }
 
 /**
  * The nodes that have to be there before, and their access lists, as commands of ZooKeeper's `zkCli.sh`. All else
- * is created by the registrators, with all rights for their user and read for everybody.
+ * is created by those who write, with all rights for their user and read for everybody.
  *
- * A list holds the rights of everybody at once, so there are no parts of it for one role.
+ * A list holds the rights of everybody at a node. One role alone writes there, and the others read as everybody does,
+ * but for operators: they change what registrators have created, so they need the same user.
  */
 export function zookeeperRights(
-  { title }: Pick<Grant, "title">,
+  { title, roles }: Pick<Grant, "title" | "roles">,
   { services, root }: Layout,
-  { user, password }: Registrators,
+  { user, password }: Writer,
 ): string {
-  const nodes = `${root}/nodes`;
+  const paths = [
+    ...(roles.includes("registrator") ? [services, `${root}/nodes`, `${root}/overrides`] : []),
+    ...(roles.includes("templater") ? [`${root}/templaters`] : []),
+  ];
+  const locks = roles.includes("registrator") ? [`${root}/locks`] : [];
   const hash =
     password === undefined ? "HASH" : createHash("sha1").update(`${user}:${password}`).digest("base64");
-  const registrator = (rights: string) => `digest:${user}:${hash}:${rights}`;
+  const create = (path: string) => `create ${shellWord(path)}`;
+  const setAcl = (path: string) => `setAcl ${shellWord(path)} digest:${user}:${hash}:cd,world:anyone:r`;
   return [
     `# The least rights at ${title}, as access lists of ZooKeeper: commands of zkCli.sh.`,
-    `# All registrators have one user, here "${user}": zookeeper://…?user=${user}&password-file=FILE. Templaters need none.`,
+    `# ${whoOf(roles)} one user, here "${user}": zookeeper://…?user=${user}&password-file=FILE`,
+    ...(roles.includes("templater")
+      ? ["# A templater without a user only reads: then nobody waits until it has applied something."]
+      : []),
     ...(password === undefined
       ? [
           "# HASH is told where the URL has ?user= and ?password-file=; or it is the output of",
@@ -34,17 +43,24 @@ export function zookeeperRights(
       : []),
     "# Nobody but the super user changes these lists afterwards: add an entry of your own with the right a if you wish.",
     "",
-    ...[...new Set([...pathTo(services), ...pathTo(nodes)])].map((path) => `create ${shellWord(path)}`),
+    ...[...new Set(paths.flatMap(pathTo))].map(create),
     "",
-    "# registrator: c creates and d deletes what is below. Everybody, templaters among them: r lists it.",
-    `setAcl ${shellWord(services)} ${registrator("cd")},world:anyone:r`,
-    `setAcl ${shellWord(nodes)} ${registrator("cd")},world:anyone:r`,
+    "# c creates and d deletes what is below; r lists it.",
+    ...paths.map(setAcl),
     "",
-    "# Where containers have SERVICE_ROLE=elect, also:",
-    `# create ${shellWord(`${root}/locks`)}`,
-    `# setAcl ${shellWord(`${root}/locks`)} ${registrator("cd")},world:anyone:r`,
-    "",
+    ...locks.flatMap((path) => [
+      "# Where containers have SERVICE_ROLE=elect, also:",
+      `# ${create(path)}`,
+      `# ${setAcl(path)}`,
+      "",
+    ]),
   ].join("\n");
+}
+
+function whoOf(roles: Grant["roles"]): string {
+  if (roles.includes("registrator") && roles.includes("templater"))
+    return "Registrators, operators and templaters have";
+  return roles.includes("registrator") ? "Registrators and operators have" : "Templaters have";
 }
 
 /** A node and those above it, from the top. */

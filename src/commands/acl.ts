@@ -9,7 +9,7 @@ import { coded, PortolanError } from "../errors.ts";
 import { consulRights } from "./acl-consul.ts";
 import { etcdRights } from "./acl-etcd.ts";
 import { type Grant, type Role, roles } from "./acl-role.ts";
-import { type Registrators, zookeeperRights } from "./acl-zookeeper.ts";
+import { type Writer, zookeeperRights } from "./acl-zookeeper.ts";
 import type { Context } from "./context.ts";
 
 /** The stores that know rights. */
@@ -23,7 +23,7 @@ const usual: Readonly<Record<Store, string>> = {
   zookeeper: "zookeeper://127.0.0.1:2181/portolan",
 };
 
-/** `portolan acl`: the least rights that a registrator and a templater need. Asks no backend. */
+/** `portolan acl`: the least rights that registrators, templaters and operators need. Asks no backend. */
 export async function runAcl({ settings, print }: Context): Promise<number> {
   const { store, role } = wordsOf(settings.names);
   const urls = urlsOf(store, settings);
@@ -70,10 +70,10 @@ async function rightsAt(url: BackendUrl, role: Role | undefined, { values }: Set
     case "etcd":
       return etcdRights(grant, etcdLayout(url, values.compat));
     case "zookeeper":
-      if (role !== undefined) {
-        throw usage("an access list of ZooKeeper holds the rights of both at once; leave the role out");
+      if (role === "operator") {
+        throw usage("operators have the user of the registrators in ZooKeeper: say registrator");
       }
-      return zookeeperRights(grant, zookeeperLayout(url, values.compat), await registrators(url));
+      return zookeeperRights(grant, zookeeperLayout(url, values.compat), await writer(url));
     default:
       throw usage(
         `${url.title} has no rights to be given: what may be done there is for the folder's owner and mode`,
@@ -82,7 +82,7 @@ async function rightsAt(url: BackendUrl, role: Role | undefined, { values }: Set
 }
 
 /** Who writes to ZooKeeper, as the URL says. */
-async function registrators({ query, title }: BackendUrl): Promise<Registrators> {
+async function writer({ query, title }: BackendUrl): Promise<Writer> {
   const file = query.get("password-file");
   const password =
     file === undefined

@@ -1,4 +1,5 @@
 import { createReadiness, type Daemon } from "../daemon.ts";
+import type { TemplaterStatus } from "../daemon-status.ts";
 import { watchDocker } from "../registrator/watch.ts";
 import type { Context } from "./context.ts";
 import { previewRegistrations, registratorSettings, startWith as startRegistrator } from "./registrator.ts";
@@ -39,7 +40,7 @@ function previewFiles(parts: Parts, context: Context): Daemon {
 function startAgent(parts: Parts, context: Context): Daemon {
   const registrator = startRegistrator(parts, context);
   const ending = new AbortController();
-  let templater: Daemon | undefined;
+  let templater: Daemon<TemplaterStatus> | undefined;
   const readiness = createReadiness(() => (templater === undefined ? ["waiting"] : []));
   const begin = () => {
     if (ending.signal.aborted) return;

@@ -1,18 +1,23 @@
 import { deadline } from "../clock.ts";
+import type { Values } from "../config/options.ts";
 import { PortolanError } from "../errors.ts";
 import { canonical } from "../instance.ts";
 import { hostAddress, otherHostAddress } from "../registrator/address/host-address.ts";
-import { type Explanation, explain } from "../registrator/explain.ts";
+import { type Evidence, type Explanation, explain } from "../registrator/explain.ts";
 import { lookAtDocker } from "../registrator/look.ts";
+import { createBackendPool } from "./backend-pool.ts";
 import type { Context } from "./context.ts";
 import { explanationText } from "./explanation-text.ts";
 import { findContainer } from "./find-container.ts";
+import { allOverrides } from "./override-notes.ts";
 import { registratorSettings } from "./registrator.ts";
 
 /** ms that Docker has for all its answers. */
 const patience = 15_000;
+/** ms that the backends have to tell what was ordered: without that nearly all can be explained. */
+const briefPatience = 3_000;
 
-/** `portolan explain`: asks Docker only, and changes nothing. */
+/** `portolan explain`: asks Docker, and the backends that it is given for what was ordered; it changes nothing. */
 export async function runExplain({ settings, env, stop, print }: Context): Promise<number> {
   const [wanted] = settings.names;
   if (wanted === undefined) {
@@ -23,7 +28,10 @@ export async function runExplain({ settings, env, stop, print }: Context): Promi
   }
   const { docker, json } = settings.values;
   const rules = registratorSettings(settings, () => false);
-  const { engine, known } = await lookAtDocker(docker, rules, env, deadline(patience, stop));
+  const [{ engine, known }, ordered] = await Promise.all([
+    lookAtDocker(docker, rules, env, deadline(patience, stop)),
+    orderedIn(settings.values, env, stop),
+  ]);
   const address = hostAddress(rules.ip, { env, engine, docker });
   const otherAddress = otherHostAddress(rules.ip, address, { env, engine, docker });
   const explanation = explain(findContainer(wanted, known), {
@@ -31,9 +39,27 @@ export async function runExplain({ settings, env, stop, print }: Context): Promi
     settings: rules,
     hostAddress: address,
     otherHostAddress: otherAddress,
+    ordered,
   });
   print(json ? `${JSON.stringify(record(explanation), undefined, 2)}\n` : explanationText(explanation));
   return 0;
+}
+
+/** What operators have ordered, as far as the backends tell it in time. */
+async function orderedIn(
+  { backend, compat }: Values,
+  env: Context["env"],
+  stop: AbortSignal,
+): Promise<Evidence["ordered"]> {
+  const pool = createBackendPool(env);
+  try {
+    const backends = await pool.open(backend, compat);
+    return await allOverrides(backends, deadline(briefPatience, stop));
+  } catch (error) {
+    return { unknown: error instanceof Error ? error.message : String(error) };
+  } finally {
+    await pool.close();
+  }
 }
 
 /** The explanation with the records in their documented order, and what a backend is asked to check. */

@@ -4,12 +4,15 @@ import { formatAddress } from "../status/address.ts";
 
 /** An explanation for people: what is registered, field by field, then what is not, then what should be mended. */
 export function explanationText(explanation: Explanation): string {
-  const { container, instances, notRegistered, remarks } = explanation;
+  const { container, instances, notRegistered, remarks, overridesUnknown } = explanation;
   const sections = [
     [headline(container), circumstances(explanation)],
     ...instances.map(instanceLines),
     ...section(instances.length === 0 ? "Not registered" : "Not registered besides", notRegistered),
     ...section("To be mended", remarks),
+    ...(overridesUnknown === undefined
+      ? []
+      : [[`Not known: what \`tag\` and \`drain\` have ordered: ${shown(overridesUnknown)}`]]),
   ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }

@@ -85,10 +85,11 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     load: async () => (await import("./check.ts")).runCheck,
   },
   explain: {
-    positionals: "CONTAINER",
+    positionals: "CONTAINER [BACKEND...]",
     summary: "tell how each field of a container's instances came to be, or why it has none",
     examples: [
       ["explain web-1", "a running container, with the registrator's options"],
+      ["explain web-1 consul:", "and what tag and drain have ordered of it there"],
       ["explain web-1 --ip 10.0.0.5 --internal", "what these options would make of it"],
       ["explain 3f2a --json", "for programs"],
     ],
@@ -210,6 +211,16 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     daemon: false,
     load: async () => (await import("./migrate.ts")).runMigrate,
+  },
+  doctor: {
+    positionals: "[BACKEND...]",
+    summary: "look at Docker, backend, files, checks and proxies: what was found, what it means, the way out",
+    examples: [
+      ["doctor -c portolan.yaml", "all that this configuration needs: exit 1 when something is wrong"],
+      ["doctor --json etcd://10.0.0.2:2379", "for programs"],
+    ],
+    daemon: false,
+    load: async () => (await import("./doctor.ts")).runDoctor,
   },
   healthcheck: {
     positionals: "",

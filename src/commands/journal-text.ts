@@ -6,7 +6,7 @@ export function journalText(entries: readonly Entry[], withDiffs: boolean): stri
 }
 
 function linesOf(entry: Entry, withDiffs: boolean): readonly string[] {
-  const { number, at, verdict, by, why, targets, cause, files, tookMs } = entry;
+  const { number, at, verdict, by, why, targets, cause, files, refused = [], tookMs } = entry;
   const took = Object.entries(tookMs).map(([step, ms]) => `${step} ${Math.round(ms)} ms`);
   const head = [
     `${number}`,
@@ -18,7 +18,7 @@ function linesOf(entry: Entry, withDiffs: boolean): readonly string[] {
   ].join("  ");
   const reason = why === undefined ? [] : why.split("\n").map((line) => `    ${line}`);
   if (!withDiffs) return [head, ...reason];
-  const diffs = files.map(({ destination, diff }) =>
+  const diffs = [...files, ...refused].map(({ destination, diff }) =>
     (diff ?? `${destination}: the files are too different for a diff`).trimEnd(),
   );
   return [head, ...reason, ...diffs];

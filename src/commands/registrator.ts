@@ -29,8 +29,11 @@ export function previewRegistrations(context: Context): Promise<number> {
 }
 
 /** Starts a registrator as the settings say; `agent` does the same. */
-export function startWith({ settings, backends, restarting, state }: Parts, context: Context): Registrator {
-  return startRegistrator({ ...optionsOf(settings, restarting, context), backends, state });
+export function startWith(
+  { settings, backends, restarting, state, meter }: Parts,
+  context: Context,
+): Registrator {
+  return startRegistrator({ ...optionsOf(settings, restarting, context), backends, state, meter });
 }
 
 function optionsOf(

@@ -2,19 +2,22 @@ import type { Env } from "../config/settings.ts";
 import { PortolanError } from "../errors.ts";
 import type { Container } from "../registrator/docker/container.ts";
 
-/** What replaces one container: command lines, one after the other, and variables for them. */
+/** What replaces one container: command lines, each after the one before, and variables for them. */
 export interface Replacement {
-  readonly argvs: readonly (readonly string[])[];
+  /** They make the new container, and may end the old one. */
+  readonly make: readonly (readonly string[])[];
+  /** They end the old one, once the new one is ready. */
+  readonly end: readonly (readonly string[])[];
   readonly env: Readonly<Record<string, string>>;
 }
 
 const compose = "com.docker.compose";
 
 /**
- * How a container is replaced when nobody gives a command: by compose, with the project, folder and files that it was
+ * How a container is replaced when nobody gives a command: by compose, with the project and files that it was
  * made with, unless the environment names others. Compose would recreate all containers of a service at once, so where
- * there are several, this one is stopped and removed, and compose makes the missing one. Throws USAGE for a container
- * that compose has not made.
+ * there are several, it makes one more, and this one is stopped and removed when that is ready. Throws USAGE for a
+ * container that compose has not made.
  */
 export function composeReplacement(
   { id, name, labels }: Pick<Container, "id" | "name" | "labels">,
@@ -35,19 +38,19 @@ export function composeReplacement(
     ...(files && { COMPOSE_FILE: files, COMPOSE_PATH_SEPARATOR: "," }),
   };
   const isGiven = env.COMPOSE_FILE || env.COMPOSE_PROJECT_NAME;
-  const isOther = (one: Pick<Container, "labels">) =>
+  const isSibling = (one: Pick<Container, "labels">) =>
     one.labels[`${compose}.service`] === service && one.labels[`${compose}.project`] === project;
-  const count = [...all].filter(isOther).length;
+  const count = [...all].filter(isSibling).length;
   const up = ["docker", "compose", "up", "-d", "--no-deps"];
-  return {
-    argvs:
-      count > 1
-        ? [
+  const ways =
+    count > 1
+      ? {
+          make: [[...up, "--no-recreate", "--scale", `${service}=${count + 1}`, service]],
+          end: [
             ["docker", "stop", id],
             ["docker", "rm", id],
-            [...up, "--no-recreate", "--scale", `${service}=${count}`, service],
-          ]
-        : [[...up, "--force-recreate", service]],
-    env: isGiven ? {} : variables,
-  };
+          ],
+        }
+      : { make: [[...up, "--force-recreate", service]], end: [] };
+  return { ...ways, env: isGiven ? {} : variables };
 }

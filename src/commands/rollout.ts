@@ -1,23 +1,22 @@
-import { isIn, readsService } from "../acknowledgement.ts";
+import { type Acknowledgement, isIn, readsService } from "../acknowledgement.ts";
 import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
+import type { Container } from "../registrator/docker/container.ts";
 import { runCommand } from "../templater/run.ts";
 import type { Context } from "./context.ts";
 import { findContainer } from "./find-container.ts";
+import { late, type Replacing, takeOutOfRotation } from "./out-of-rotation.ts";
+import { createProgress, listed } from "./progress.ts";
+import { lookAt, type Registered, registeredOn, servicesOf } from "./registered-containers.ts";
+import { openRegistry, type Registry } from "./registry.ts";
 import { composeReplacement, type Replacement } from "./rollout-commands.ts";
-import { lookAt, registeredOn } from "./stop-containers.ts";
-import { drainContainers, type Registered, servicesOf } from "./stop-drain.ts";
-import { createProgress, type Progress } from "./stop-progress.ts";
-import { listed, openRegistry, type Registry } from "./stop-registry.ts";
 
 /** ms that a command may run. */
 const patience = 24 * 3_600_000;
 
 /** What all steps of a rollout share. */
-interface Rollout {
+interface Rollout extends Replacing {
   readonly context: Context;
-  readonly registry: Registry;
-  readonly progress: Progress;
 }
 
 /**
@@ -27,8 +26,7 @@ interface Rollout {
  */
 export async function runRollout(context: Context): Promise<number> {
   const { settings } = context;
-  const [first] = settings.names;
-  if (first === undefined)
+  if (settings.names.length === 0)
     throw new PortolanError(
       "USAGE",
       "rollout needs a service or a container: portolan rollout web -- ./replace.sh",
@@ -37,17 +35,24 @@ export async function runRollout(context: Context): Promise<number> {
   const look = await lookAt(context);
   const registry = await openRegistry(context, progress);
   try {
-    const running = registeredOn(look, registry, settings.values.node);
-    const all = chosen(settings.names, running, look.known);
-    const replacements = all.map((one) => replacementOf(context, one, running));
-    const names = all.map(({ container }) => container.name);
+    const runningNow = () => registeredOn(look, registry.instances(), settings.values.node);
+    const running = runningNow();
+    const steps = chosen(settings.names, running, look.known).map(({ container }) => ({
+      container,
+      replacement: replacementOf(container, running, context),
+    }));
+    const names = steps.map(({ container }) => container.name);
     progress.step(`replaces ${listed(names)}, one at a time`);
-    for (const [index, one] of all.entries()) {
+    for (const [index, { container, replacement }] of steps.entries()) {
       try {
-        const replacement = replacements[index];
-        if (replacement) await replace(one, replacement, { context, registry, progress });
+        const one = runningNow().find((each) => each.container === container);
+        if (!one || one.instances.length === 0)
+          throw new PortolanError(
+            "FAILED",
+            `${container.name} has been ended or replaced since the rollout began; look whether the command replaces one container only`,
+          );
+        await replace(one, replacement, { context, registry, progress });
       } catch (error) {
-        progress.waiting(undefined);
         progress.step(`replaced: ${names.slice(0, index).join(", ") || "none"}`);
         progress.step(`failed at ${names[index]}; left: ${names.slice(index + 1).join(", ") || "none"}`);
         throw error;
@@ -90,38 +95,37 @@ function wanted(name: string, known: Parameters<typeof findContainer>[1]) {
 }
 
 function replacementOf(
-  { settings, env }: Context,
-  { container }: Registered,
+  container: Container,
   running: readonly Registered[],
+  { settings, env }: Context,
 ): Replacement {
-  if (settings.commandLine.length > 0) return { argvs: [settings.commandLine], env: {} };
-  return composeReplacement(
-    container,
-    running.map((one) => one.container),
-    env,
-  );
+  if (settings.commandLine.length > 0) return { make: [settings.commandLine], end: [], env: {} };
+  const all = running.map((one) => one.container);
+  return composeReplacement(container, all, env);
 }
 
 async function replace(one: Registered, replacement: Replacement, rollout: Rollout): Promise<void> {
   const { context, registry, progress } = rollout;
-  const { timeout, force, labelPrefix } = context.settings.values;
   const { container } = one;
   const lonely = withoutOthers(one, registry);
-  if (lonely.length > 0 && !force)
+  if (lonely.length > 0 && !context.settings.values.force)
     throw new PortolanError(
       "FAILED",
       `${container.name} is the last ready instance of ${listed(lonely)}: draining it would leave nobody who answers; start another one before, or give --force`,
     );
-  const options = { timeout, force, labelPrefix, command: "rollout" } as const;
-  const drained = await drainContainers(registry, [one], options, context, progress);
+  const orders = await takeOutOfRotation([one], rollout);
   const before = new Set(registry.instances().map(lifeOf));
+  const { make, end, env } = replacement;
   try {
-    await runAll(one, replacement, rollout);
+    await runAll(make, env, one, rollout);
+    await untilReplaced(one, before, rollout);
+    await runAll(end, env, one, rollout);
   } finally {
+    progress.waiting(undefined);
     // What came has orders of its own, or none; where the old one is still there, it goes on.
-    await drained.end();
+    await orders.takeBack();
   }
-  await untilReplaced(one, before, rollout);
+  progress.step(`${container.name}: replaced`);
   context.print(`${container.name}\n`);
 }
 
@@ -129,24 +133,17 @@ async function replace(one: Registered, replacement: Replacement, rollout: Rollo
 const lifeOf = ({ container, id }: Instance) => container?.id ?? id;
 
 /** The services of which only this container has a ready instance. */
-function withoutOthers({ container, instances }: Registered, registry: Registry): readonly string[] {
-  const all = registry.instances();
-  const isReady = ({ state }: Instance) => state === "ready";
-  const own = all.filter((each) => each.container?.id === container.id);
-  return servicesOf((own.length > 0 ? own : instances).filter(isReady)).filter(
-    (service) =>
-      !all.some(
-        (each) =>
-          each.service === service &&
-          isReady(each) &&
-          !instances.some(({ id }) => id === each.id && each.service === service),
-      ),
-  );
+function withoutOthers({ instances }: Registered, registry: Registry): readonly string[] {
+  const ready = registry.instances().filter(({ state }) => state === "ready");
+  const others = ready.filter((one) => !instances.includes(one));
+  const own = servicesOf(ready.filter((one) => instances.includes(one)));
+  return own.filter((service) => !others.some((one) => one.service === service));
 }
 
 async function runAll(
+  commands: Replacement["make"],
+  env: Replacement["env"],
   { container, instances }: Registered,
-  { argvs, env }: Replacement,
   { context, progress }: Rollout,
 ): Promise<void> {
   const { settings, stop } = context;
@@ -157,7 +154,7 @@ async function runAll(
     PORTOLAN_CONTAINER: container.name,
     PORTOLAN_SERVICE: servicesOf(instances).join(","),
   };
-  for (const argv of argvs) {
+  for (const argv of commands) {
     progress.step(`runs ${argv.join(" ")}`);
     const ended = await runCommand(
       { argv },
@@ -167,10 +164,7 @@ async function runAll(
     if (ended.code === 0) continue;
     const how = ended.signal === null ? `exited with code ${ended.code}` : `was ended by ${ended.signal}`;
     const why = ended.output.trim();
-    throw new PortolanError(
-      "FAILED",
-      `${argv[0]} ${how}${why === "" ? "" : `: ${why}`}; ${container.name} is not replaced`,
-    );
+    throw new PortolanError("FAILED", `${argv.join(" ")} ${how}${why === "" ? "" : `: ${why}`}`);
   }
 }
 
@@ -178,10 +172,11 @@ async function runAll(
 async function untilReplaced(
   { container, instances }: Registered,
   before: ReadonlySet<string>,
-  { context, registry, progress }: Rollout,
+  rollout: Rollout,
 ): Promise<void> {
+  const { context, registry } = rollout;
   const { timeout } = context.settings.values;
-  const seconds = timeout / 1000;
+  const services = servicesOf(instances);
   const nodes = new Set(instances.map(({ node }) => node));
   const newOnes = (service: string) =>
     registry
@@ -195,41 +190,33 @@ async function untilReplaced(
       );
   const missing = await registry.until(
     (left) => `waits for a new ready instance of ${listed(left)}`,
-    () => servicesOf(instances).filter((service) => newOnes(service).length === 0),
+    () => services.filter((service) => newOnes(service).length === 0),
     timeout,
   );
   if (missing.length > 0)
     throw new PortolanError(
       "FAILED",
-      `no new ready instance of ${listed(missing)} within ${seconds} s after ${container.name}; does the command make another container, and is it healthy? A longer --timeout waits longer`,
+      `no new ready instance of ${listed(missing)} within ${timeout / 1000} s after ${container.name}; does the command make another container, and is it healthy? A longer --timeout waits longer`,
     );
   const silent = await registry.until(
     (left) => `waits for ${listed(left)} to apply the new instance`,
-    () => templatersWithout(registry, newOnes, servicesOf(instances)),
+    () => templatersWithout(services, newOnes, registry),
     timeout,
   );
   if (silent.length > 0)
-    throw new PortolanError(
-      "FAILED",
-      `the new instance is not applied by ${listed(silent)} within ${seconds} s; its /status says why`,
-    );
-  progress.step(`${container.name}: replaced`);
+    late(`the new instance is not applied by ${listed(silent)}`, "its /status says why", rollout);
 }
 
 /** The templaters that read one of these services and do not offer a new instance of it yet. */
 function templatersWithout(
-  registry: Registry,
-  newOnes: (service: string) => readonly Instance[],
   services: readonly string[],
+  newOnes: (service: string) => readonly Instance[],
+  registry: Registry,
 ): readonly string[] {
+  const isMissing = (note: Acknowledgement) => (service: string) =>
+    readsService(note, service) && !newOnes(service).some((one) => isIn(note, one));
   return registry
     .templaters()
-    .filter(
-      ({ note }) =>
-        note === undefined ||
-        services.some(
-          (service) => readsService(note, service) && !newOnes(service).some((one) => isIn(note, one)),
-        ),
-    )
+    .filter(({ note }) => note === undefined || services.some(isMissing(note)))
     .map(({ name }) => name);
 }

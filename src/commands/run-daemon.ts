@@ -8,7 +8,9 @@ import { defaultStateFolder } from "../config/state-folder.ts";
 import { missingTemplates } from "../config/targets.ts";
 import type { Daemon } from "../daemon.ts";
 import { coded, PortolanError } from "../errors.ts";
+import type { Meter } from "../meter.ts";
 import { openStateDir, type StateDir } from "../state-dir.ts";
+import { createMetrics, type Metrics } from "../status/metrics.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { watchFiles } from "../watched-files.ts";
 import { type BackendPool, createBackendPool } from "./backend-pool.ts";
@@ -19,6 +21,7 @@ export interface Parts {
   readonly settings: Settings;
   readonly backends: readonly Backend[];
   readonly state: StateDir;
+  readonly meter: Meter;
   /** True while the daemon is stopped only to be started again: what it registered has to stay. */
   restarting(): boolean;
 }
@@ -38,13 +41,14 @@ export async function runDaemon(context: Context, start: Start): Promise<number>
   await assertTemplates(settings, context);
   const state = await openStateDir(await stateFolder(context));
   const pool = createBackendPool(context.env);
+  const metrics = createMetrics();
   let server: StatusServer | undefined;
   try {
-    const inside = await createInside(context, start, state, pool);
+    const inside = await createInside(context, start, state, pool, metrics.meter);
     const files = watchFiles(() => inside.reload());
     try {
       if (settings.values.once) return await once(context, inside);
-      server = await serve(context, inside);
+      server = await serve(context, inside, metrics);
       await state.write("listen", `${server?.address ?? "off"}\n`);
       inside.start();
       context.onReload(() => inside.reload());
@@ -84,6 +88,7 @@ async function createInside(
   start: Start,
   state: StateDir,
   pool: BackendPool,
+  meter: Meter,
 ): Promise<Inside> {
   const { log } = context;
   let settings = context.settings;
@@ -94,7 +99,8 @@ async function createInside(
   let reloads: Promise<void> = Promise.resolve();
 
   const launch = (): Daemon => {
-    daemon = start({ settings, backends, state, restarting: () => restarting && !stopping }, context);
+    const parts = { settings, backends, state, meter, restarting: () => restarting && !stopping };
+    daemon = start(parts, context);
     return daemon;
   };
   const reload = async () => {
@@ -158,11 +164,12 @@ async function once({ stop, started, log, version, command }: Context, inside: I
 async function serve(
   { command, settings, version, log }: Context,
   inside: Inside,
+  metrics: Metrics,
 ): Promise<StatusServer | undefined> {
   const { listen } = settings.values;
   if (listen === "off") return undefined;
   const on = (host: string, port: number) =>
-    startStatusServer({ host, port, version, daemon: inside.current });
+    startStatusServer({ host, port, version, command, metrics, daemon: inside.current });
   if (listen) return on(listen.host, listen.port);
   try {
     return await on("127.0.0.1", defaultPort(command));

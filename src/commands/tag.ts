@@ -33,7 +33,11 @@ export async function runTag(context: Context): Promise<number> {
     context,
     { id },
     {
-      change({ target, before, instances }) {
+      change({ target, before, instances, isWhole }) {
+        if (!isWhole) {
+          const why = "holds no tags in its layout; use the layout portolan, or the container's labels";
+          throw new PortolanError("FAILED", `the backend ${why}`);
+        }
         refuseJudged(instances, [...added, ...removed]);
         return withTags(target, before, tags);
       },

@@ -1,9 +1,11 @@
 import { hostname } from "node:os";
 import type { Daemon } from "../daemon.ts";
+import type { TemplaterStatus } from "../daemon-status.ts";
 import { PortolanError } from "../errors.ts";
 import type { LocalContainerSource } from "../local-containers.ts";
 import { startTemplater } from "../templater/index.ts";
 import type { Context } from "./context.ts";
+import { ownContainer } from "./own-container.ts";
 import { createPreview } from "./preview.ts";
 import { type Parts, runDaemon } from "./run-daemon.ts";
 
@@ -14,10 +16,10 @@ export function runTemplater(context: Context): Promise<number> {
 
 /** Starts a templater as the settings say; `agent` does the same, and lets it read the containers of this host. */
 export function startWith(
-  { settings, backends, state, restarting }: Parts,
+  { settings, backends, state, meter, restarting }: Parts,
   { env, log, print }: Context,
   containers?: LocalContainerSource,
-): Daemon {
+): Daemon<TemplaterStatus> {
   const [backend] = backends;
   if (backend === undefined) throw new PortolanError("USAGE", "a templater needs a backend");
   const preview = settings.values.dryRun ? createPreview(print, log) : undefined;
@@ -29,7 +31,8 @@ export function startWith(
     node: settings.values.node ?? hostname(),
     restarting,
     log,
-    ...(containers && { containers }),
+    meter,
+    ...(containers && { containers, ownContainer: ownContainer() }),
     ...(preview && { preview: preview.show }),
   });
   if (!preview) return daemon;

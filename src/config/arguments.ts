@@ -1,4 +1,5 @@
 import { PortolanError } from "../errors.ts";
+import { isBackendUrl } from "./backend-choice.ts";
 import { type CommandName, commandNames, withCommandLine } from "./command-name.ts";
 import { adviceOnFork } from "./from-registrator.ts";
 import { nearest } from "./nearest.ts";
@@ -168,11 +169,8 @@ function takeTags(given: readonly string[]): {
     } else if (hasId && /^[+-]/.test(word) && !isLong(word)) tags.push(word);
     else {
       rest.push(word);
-      hasId ||= !word.startsWith("-") && !word.includes("://") && !schemeAlone.test(word);
+      hasId ||= !word.startsWith("-") && !isBackendUrl(word);
     }
   }
   return { rest, tags };
 }
-
-/** A backend without more than its scheme. */
-const schemeAlone = /^(consul|consul\+tls|consulkv|etcd|file|memory|zookeeper):$/;

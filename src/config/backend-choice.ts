@@ -30,6 +30,7 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   journal: { backends: 0, names: 1, needsBackend: false },
   rollback: { backends: 0, names: 1, needsBackend: false },
   migrate: { backends: 0, names: 2, needsBackend: false },
+  doctor: { backends: "many", names: 0, needsBackend: false },
   healthcheck: { backends: 0, names: 0, needsBackend: false },
   config: { backends: 0, names: 1, needsBackend: false },
   completion: { backends: 0, names: 1, needsBackend: false },
@@ -42,12 +43,15 @@ export interface Positionals {
   readonly mistakes: readonly Mistake[];
 }
 
+/** Whether a word that stands alone is meant as a backend: an unknown scheme is one that is mistyped. */
+export function isBackendUrl(word: string): boolean {
+  return word.includes("://") || schemes.some((scheme) => word.startsWith(`${scheme}:`));
+}
+
 /** Tells backend URLs from names by their scheme. */
 export function sortPositionals(command: CommandName, words: readonly string[]): Positionals {
   const accepts = alone[command];
-  const isUrl = (word: string) =>
-    accepts.backends !== 0 &&
-    (word.includes("://") || schemes.some((scheme) => word.startsWith(`${scheme}:`)));
+  const isUrl = (word: string) => accepts.backends !== 0 && isBackendUrl(word);
   const backends = words.filter(isUrl);
   const others = words.filter((word) => !isUrl(word));
   const most = accepts.names === "many" ? others.length : accepts.names;

@@ -18,6 +18,7 @@ export const commandNames = [
   "journal",
   "rollback",
   "migrate",
+  "doctor",
   "healthcheck",
   "config",
   "completion",

@@ -94,7 +94,7 @@ const registrator: readonly CommandName[] = ["registrator", "agent"];
 const templater: readonly CommandName[] = ["templater", "agent"];
 const daemons: readonly CommandName[] = ["registrator", "templater", "agent"];
 /** What decides on instances: `explain` decides as the registrator would. */
-const ofRules = { commands: ["registrator", "agent", "explain"], section: "registrator" } as const;
+const ofRules = { commands: ["registrator", "agent", "explain", "doctor"], section: "registrator" } as const;
 /** What else a registrator is told. `explain` takes it, so that it can be given a registrator's options. */
 const ofRegistrator = { ...ofRules, effective: registrator } as const;
 /** What reads the state folder of a templater, and has none of its own. */
@@ -123,6 +123,7 @@ export const options = {
       "render",
       "check",
       "acl",
+      "doctor",
       "watch",
       "expect",
       "stop",
@@ -138,7 +139,7 @@ export const options = {
   template: list((text) => [parseTemplateFlag(text)], {
     argument: "SOURCE:DEST[:COMMAND]",
     short: "t",
-    commands: ["templater", "agent", "render", "check", "rollback"],
+    commands: ["templater", "agent", "render", "check", "rollback", "doctor"],
     section: "templater",
     key: "templates",
     shape: "templates",
@@ -187,7 +188,11 @@ export const options = {
     help: "confd: registrator's keys, as services",
     shown: "none",
   }),
-  json: flag({ commands: ["services", "explain", "expect", "journal"], section: "own", help: "print JSON" }),
+  json: flag({
+    commands: ["services", "explain", "expect", "journal", "doctor"],
+    section: "own",
+    help: "print JSON",
+  }),
   watch: flag({
     commands: ["services"],
     section: "own",
@@ -228,6 +233,7 @@ export const options = {
       "render",
       "explain",
       "acl",
+      "doctor",
       "drain",
       "undrain",
       ...ofReplacing,
@@ -435,6 +441,8 @@ export function keyPaths(command: CommandName, name: OptionName): readonly (read
   const key = option.key ?? name;
   if (name === "stateDir" && ofState.includes(command)) return [["templater", key], ["agent", key], [key]];
   if (name === "backend" && command === "explain") return [["registrator", key], [key]];
-  const section = option.section === "own" ? command : option.section;
-  return [[section, key], ...(option.top ? [[key]] : [])];
+  // It looks at what the daemons would be told.
+  const own = command === "doctor" ? daemons : [command];
+  const sections = option.section === "own" ? own : [option.section];
+  return [...sections.map((section) => [section, key]), ...(option.top ? [[key]] : [])];
 }

@@ -31,11 +31,11 @@ export const blocks: Readonly<Record<string, Block>> = {
     const entries = entriesOf(value);
     if (entries.length === 0) return otherwise();
     let out = "";
-    for (const [index, [key, item]] of entries.entries()) {
+    entries.forEach(([key, item], index) => {
       const frame = { key, index, first: index === 0, last: index === entries.length - 1 };
       out += then(item, frame, [item, key]);
       if (out.length > longestOutput) throw new Error(tooLong);
-    }
+    });
     return out;
   },
 };

@@ -1,3 +1,4 @@
+import { compare } from "../instance.ts";
 import { longestOutput, tooLong } from "./budget.ts";
 import { field, type Helper, list, number, object, pure, text, truthy, unquoted } from "./helper.ts";
 import { equal, order } from "./logic.ts";
@@ -31,9 +32,44 @@ function groupByField(path: string): Helper["call"] {
   return ([items], { default: fallback, separator }) =>
     group(list(items), (item) => {
       const value = orElse(field(item, path), unquoted(fallback));
-      if (separator === undefined || value === undefined || value === null) return [value];
-      return [...new Set(text(value).split(text(unquoted(separator)), mostParts))];
+      return separator === undefined || value === undefined || value === null
+        ? [value]
+        : [...partsOf(value, separator)];
     });
+}
+
+/** The parts of a value; without a separator it is the only one, or they are the items of a list. */
+function partsOf(value: unknown, separator: unknown): ReadonlySet<string> {
+  if (value === undefined || value === null) return new Set();
+  if (separator !== undefined) return new Set(text(value).split(text(unquoted(separator)), mostParts));
+  return new Set((Array.isArray(value) ? value : [value]).map(text));
+}
+
+type Named = Readonly<Record<string, unknown>>;
+
+/** What `where` asks of a field. */
+function questionOf(
+  wanted: readonly unknown[],
+  { anyOf, allOf, separator }: Named,
+): (value: unknown) => boolean {
+  if ([...wanted, anyOf, allOf].filter((one) => one !== undefined).length > 1)
+    throw new Error("takes only one of a value, anyOf and allOf");
+  const namesOf = (names: unknown) => new Set(list(names).map((name) => text(unquoted(name))));
+  if (anyOf !== undefined) {
+    const names = namesOf(anyOf);
+    return (value) => [...partsOf(value, separator)].some((part) => names.has(part));
+  }
+  if (allOf !== undefined) {
+    const names = [...namesOf(allOf)];
+    return (value) => {
+      const parts = partsOf(value, separator);
+      return names.every((name) => parts.has(name));
+    };
+  }
+  if (wanted.length === 0) return truthy;
+  // One that is there but has no value is a mistake, not a question for any value.
+  const one = text(wanted[0]);
+  return (value) => equal(value, one);
 }
 
 function orElse(value: unknown, fallback: unknown): unknown {
@@ -67,24 +103,31 @@ export const lists: Readonly<Record<string, Helper>> = {
     named: ["default", "separator"],
     call: ([items, path], named, call) => groupByField(text(path))([items], named, call),
   },
-  where: pure(2, 3, (...args) => {
-    const [items, path] = args;
-    // A third argument that is there but has no value is a mistake, not a question for any value.
-    const wanted = args.length > 2 ? text(args[2]) : undefined;
-    return list(items).filter((item) => {
-      const value = field(item, text(path));
-      return wanted === undefined ? truthy(value) : equal(value, wanted);
-    });
-  }),
+  where: {
+    arity: [2, 3],
+    named: ["not", "anyOf", "allOf", "separator"],
+    call: (args, named) => {
+      const [items, path, ...wanted] = args.map(unquoted);
+      const asked = questionOf(wanted, named);
+      const isNot = truthy(named.not);
+      return list(items).filter((item) => asked(field(item, text(path))) !== isNot);
+    },
+  },
   sortBy: {
-    ...pure(2, 2, (items, path) =>
-      [...list(items)].sort((a, b) => order(field(a, text(path)), field(b, text(path)))),
-    ),
+    arity: [2, 2],
+    named: ["descending"],
     cost: 10,
+    call: (args, { descending }) => {
+      const [items, path] = args.map(unquoted);
+      const name = text(path);
+      const sign = truthy(descending) ? -1 : 1;
+      return [...list(items)].sort((a, b) => sign * order(field(a, name), field(b, name)));
+    },
   },
   first: pure(1, 2, first),
   last: pure(1, 2, last),
   unique: pure(1, 1, (items) => [...new Set(list(items))]),
+  keys: pure(1, 1, (map) => Object.keys(object(map)).sort(compare)),
   pluck: pure(2, 2, (items, path) => list(items).map((item) => field(item, text(path)) ?? null)),
   contains: {
     ...pure(2, 2, (where, wanted) =>

@@ -23,7 +23,7 @@ export const logic: Readonly<Record<string, Helper>> = {
   lt: pure(2, 2, (a, b) => number(a) < number(b)),
   gt: pure(2, 2, (a, b) => number(a) > number(b)),
   // As in Go's templates: the first argument that decides, not just true or false.
-  and: pure(1, 20, (...args) => args.find((arg) => !truthy(arg)) ?? args.at(-1)),
+  and: pure(1, 20, (...args) => args.at(args.findIndex((arg) => !truthy(arg)))),
   or: pure(1, 20, (...args) => args.find(truthy) ?? args.at(-1)),
   not: pure(1, 1, (a) => !truthy(a)),
   default: pure(2, 2, (value, other) => (isMissing(value) ? other : value)),

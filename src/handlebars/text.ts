@@ -1,4 +1,4 @@
-import { isIPv6 } from "node:net";
+import { isIP } from "node:net";
 import { longestOutput } from "./budget.ts";
 import { type Helper, number, pure, quoted, quotedTextOf, text, unquoted } from "./helper.ts";
 import { printf } from "./printf.ts";
@@ -66,5 +66,5 @@ function indented(value: string, width: number): string {
 
 /** An address as it stands before a port: IPv6 in brackets. */
 export function bracketed(address: string): string {
-  return isIPv6(address) ? `[${address}]` : address;
+  return isIP(address) === 6 ? `[${address}]` : address;
 }

@@ -1,8 +1,11 @@
 import type { Instance } from "../instance.ts";
+import type { Override } from "../override.ts";
 import type { AddressPolicy } from "./address/address.ts";
 import { outcomesOf, whyNotSelected } from "./desired.ts";
 import { crashReason } from "./docker/crashes.ts";
 import type { Engine } from "./docker/engine.ts";
+import { withOverrides } from "./overrides/apply.ts";
+import { standingNow } from "./overrides/fixed.ts";
 import type { Origins, Remark } from "./rules/outcome.ts";
 import type { RegistratorSettings } from "./settings.ts";
 
@@ -23,6 +26,8 @@ export interface Explanation {
   /** The host's address, or null with the reason in `hostAddressUnknown`. */
   readonly hostAddress: string | null;
   readonly hostAddressUnknown?: string;
+  /** Why it is not known what operators have ordered; absent where it is. */
+  readonly overridesUnknown?: string;
   /** Each instance, and the rule that gave each of its fields, by the field's name. */
   readonly instances: readonly { readonly instance: Instance; readonly origins: Origins }[];
   /** What is not registered and why; without a port where it concerns all of the container. */
@@ -44,12 +49,14 @@ export interface Evidence {
   readonly hostAddress: AddressPolicy["hostAddress"];
   /** The host's address of the other family, if it has one. */
   readonly otherHostAddress?: string | undefined;
+  /** What operators have ordered, or why that is not known. */
+  readonly ordered: readonly Override[] | { readonly unknown: string };
 }
 
 /** Explains one container that the engine may or may not hold. Computed by the very rules that register it. */
 export function explain(
   known: Known,
-  { engine, settings, hostAddress, otherHostAddress }: Evidence,
+  { engine, settings, hostAddress, otherHostAddress, ordered }: Evidence,
 ): Explanation {
   const container = engine.containers.get(known.id) ?? engine.crashing.get(known.id);
   const base = {
@@ -59,6 +66,7 @@ export function explain(
     ...(typeof hostAddress === "string"
       ? { hostAddress }
       : { hostAddress: null, hostAddressUnknown: hostAddress.unknown }),
+    ...("unknown" in ordered && { overridesUnknown: ordered.unknown }),
   };
   const none = (reason: string) => ({ ...base, instances: [], notRegistered: [{ reason }], remarks: [] });
   if (!container) {
@@ -69,6 +77,7 @@ export function explain(
   if (engine.crashing.has(known.id)) return none(crashReason);
   const outcome = outcomesOf(engine, settings, hostAddress, otherHostAddress).get(known.id);
   if (!outcome) return none("nothing is known about it");
+  const overridden = withOverrides(outcome.registered, "unknown" in ordered ? [] : standingNow(ordered));
 
   const ports = new Set(outcome.registered.map(({ port }) => port));
   const isMissing = ({ kind, port }: Remark) =>
@@ -76,8 +85,8 @@ export function explain(
   const reasonOf = ({ port, reason }: Remark): Reason => ({ ...(port !== undefined && { port }), reason });
   return {
     ...base,
-    instances: outcome.registered.map(({ instance, origins }) => ({ instance, origins })),
+    instances: overridden.registered.map(({ instance, origins }) => ({ instance, origins })),
     notRegistered: outcome.remarks.filter(isMissing).map(reasonOf),
-    remarks: outcome.remarks.filter((remark) => !isMissing(remark)).map(reasonOf),
+    remarks: [...outcome.remarks.filter((remark) => !isMissing(remark)), ...overridden.remarks].map(reasonOf),
   };
 }

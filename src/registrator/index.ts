@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Backend } from "../backends/backend.ts";
-import { pause } from "../clock.ts";
+import { monotonic, pause } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
+import type { RegistratorStatus } from "../daemon-status.ts";
 import type { LocalContainerSource } from "../local-containers.ts";
 import type { Log } from "../log.ts";
+import { type Meter, unmeasured } from "../meter.ts";
 import type { StateDir } from "../state-dir.ts";
 import type { DockerOptions } from "./docker/engine.ts";
 import { createFoundRoles, electionsOn, inquiry } from "./found-roles.ts";
@@ -24,6 +26,8 @@ export interface RegistratorOptions {
   readonly settings: RegistratorSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Where it counts what it does; nowhere when absent. */
+  readonly meter?: Meter;
   /** Where something is kept for the next process; nowhere when absent. */
   readonly state?: Pick<StateDir, "read" | "write">;
   /** How Docker is reached; by its URL when absent. */
@@ -33,14 +37,14 @@ export interface RegistratorOptions {
 }
 
 /** A running registrator. */
-export interface Registrator extends Daemon {
+export interface Registrator extends Daemon<RegistratorStatus> {
   /** What runs on its Docker, for templates of the same process. */
   readonly containers: LocalContainerSource;
 }
 
 /** Keeps the backends equal to what runs on one Docker. Closes neither the backends nor the log. */
 export function startRegistrator(options: RegistratorOptions): Registrator {
-  const { settings, env, log } = options;
+  const { settings, env, log, meter = unmeasured } = options;
   const run = randomUUID();
   const report = createReporter(log);
 
@@ -50,6 +54,7 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
   let handingOver = false;
   const elections = electionsOn(options.backends, settings.ttlSeconds, () => handingOver);
   const roles = createFoundRoles(inquiry(settings.probes, elections), () => {
+    meter.count("role_changes", {});
     for (const reconciler of reconcilers) reconciler.nudge();
   });
   const overrides = createOverrides({
@@ -63,6 +68,7 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
       const isJoined = reconcilers[options.backends.indexOf(backend)]?.joined() ?? false;
       return isJoined ? wishes.current()?.owner.node : undefined;
     },
+    containerOf: (id) => wishes.current()?.instances.find((one) => one.id === id)?.container?.id,
     fate: (container) => wishes.current()?.fate(container) ?? "unread",
     ask: (container) => docker.recall([{ id: container, draining: false }]),
   });
@@ -77,6 +83,8 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
     overrides,
   });
   const leaving = new AbortController();
+  /** Since when Docker may say something else than what is known of it: ms on the monotonic clock. */
+  let staleSince: number | undefined = monotonic();
 
   const reconcilers = options.backends.map((backend) =>
     reconcile({
@@ -91,6 +99,7 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
       ttlSeconds: settings.ttlSeconds,
       resync: settings.resync,
       log,
+      meter,
       changed: () => {
         readiness.changed();
         overrides.tidy();
@@ -101,6 +110,7 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
     const observed = docker.current();
     const { problem, known } = observed;
     report.docker(problem, known);
+    staleSince = known && !problem ? undefined : (staleSince ?? monotonic());
     if (observed.known) report.unread(observed.value.unread);
     if (known) for (const reconciler of reconcilers) reconciler.nudge();
     overrides.tidy();
@@ -159,9 +169,14 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
           id: engine?.id,
           apiVersion: engine?.apiVersion,
           problem: observed.problem?.error.message,
+          staleSeconds: staleSince === undefined ? 0 : Math.round((monotonic() - staleSince) / 1000),
         },
         node: wish?.owner.node,
-        instances: (wish?.instances ?? []).map(statusRecord),
+        instances: (wish?.instances ?? []).map((instance) => {
+          const started = engine?.containers.get(instance.container?.id ?? "")?.started;
+          return { ...statusRecord(instance), ...(started !== undefined && { started }) };
+        }),
+        overrides: overrides.inForce().filter(({ target }) => target.node === wish?.owner.node),
         remarks: report.current(),
         backends: reconcilers.map((reconciler) => reconciler.status()),
       };

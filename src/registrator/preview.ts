@@ -1,10 +1,12 @@
 import { type Owner, ownerText, type Snapshot } from "../backends/backend.ts";
-import { pause } from "../clock.ts";
+import { deadline, pause } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { type Instance, refKey } from "../instance.ts";
+import type { Override } from "../override.ts";
 import { differences } from "./differences.ts";
 import { believing, createFoundRoles } from "./found-roles.ts";
 import type { RegistratorOptions } from "./index.ts";
+import { fixedOverrides } from "./overrides/fixed.ts";
 import { plan } from "./plan.ts";
 import { createReporter } from "./report.ts";
 import { watchDocker } from "./watch.ts";
@@ -23,19 +25,23 @@ export interface Preview {
   close(): Promise<void>;
 }
 
+/** What a preview is made from: `ordered` are the overrides that were read. */
+export type PreviewOptions = Omit<RegistratorOptions, "backends"> & { readonly ordered: readonly Override[] };
+
 /**
  * Looks at Docker and waits until it is known what should be registered. Rejects, as `of` does, with the reason
  * when Docker does not answer or `signal` aborts before.
  */
 export async function createPreview(
-  { docker, settings, env, log, connect }: Omit<RegistratorOptions, "backends">,
+  { docker, settings, env, log, connect, ordered }: PreviewOptions,
   signal: AbortSignal,
 ): Promise<Preview> {
   const source = watchDocker(docker, settings, { env, ...(connect && { connect }) });
   const report = createReporter(log);
   // Nobody is asked: a role that the backend shows is taken to be still right.
   const roles = createFoundRoles(believing, () => {});
-  const wishes = createWishes({ source, docker, settings, env, run: "", report, roles });
+  const overrides = fixedOverrides(ordered);
+  const wishes = createWishes({ source, docker, settings, env, run: "", report, roles, overrides });
   const close = () => source.close();
 
   /** Looks after each change, until it gives something. */
@@ -53,8 +59,7 @@ export async function createPreview(
       }
       const changed = new AbortController();
       const unsubscribe = source.subscribe(() => changed.abort());
-      signal.addEventListener("abort", () => changed.abort(), { once: true });
-      await pause(1000, changed.signal);
+      await pause(1000, deadline(1000, signal, changed.signal));
       unsubscribe();
     }
   };

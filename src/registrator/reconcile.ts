@@ -1,12 +1,15 @@
 import { type Backend, type Lease, type LeaseOptions, type Owner, ownerText } from "../backends/backend.ts";
-import { after, deadline } from "../clock.ts";
+import { after, deadline, monotonic } from "../clock.ts";
+import type { BackendStatus } from "../daemon-status.ts";
 import { encodeInstance, type Instance, refKey, sameInstance } from "../instance.ts";
 import type { Log } from "../log.ts";
 import { controlLoop } from "../loop.ts";
+import { type Meter, unmeasured } from "../meter.ts";
 import { createHands, goesFirst } from "./hands.ts";
 import { createHostLease, type OwnerMemory } from "./host-lease.ts";
 import { type Fate, plan } from "./plan.ts";
 import { statusRecord } from "./status-record.ts";
+import { createTally } from "./tally.ts";
 import { codeOf, isLoss, isRefusal, worst } from "./write-errors.ts";
 
 /** What one backend is kept equal to. */
@@ -30,6 +33,7 @@ export interface ReconcileOptions {
   /** ms between two reads of what the backend holds. */
   readonly resync: number;
   readonly log: Log;
+  readonly meter?: Meter;
   /** Called whenever the outcome of `state` may have changed. */
   changed(): void;
 }
@@ -44,7 +48,7 @@ export interface Reconciler {
   joined(): boolean;
   /** Why the backend is not known to be equal to the wish; undefined when it is. */
   notReady(): string | undefined;
-  status(): unknown;
+  status(): BackendStatus;
   /** `deregister` removes all own records; `keep` lets them live until the lease runs out. */
   stop(onExit: "keep" | "deregister"): Promise<void>;
 }
@@ -64,8 +68,9 @@ const askAgain = 1000;
 
 /** Keeps one backend equal to the wish. */
 export function reconcile(options: ReconcileOptions): Reconciler {
-  const { backend, log } = options;
+  const { backend, log, meter = unmeasured } = options;
   const place = { backend: backend.title };
+  const tally = createTally(backend.title, meter);
   const lease = createHostLease(backend, options.ttlSeconds, options.lease, options.memory);
   /** The wish that the writes last went by. */
   let followed: Wish | undefined;
@@ -107,9 +112,11 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     if (next === undefined) toldProblems[of].clear();
     if (next === problems[of]) return;
     problems[of] = next;
+    tally.inStep((problems.beat ?? problems.writes) === undefined);
     options.changed();
   };
   const failed = (of: keyof typeof problems, error: unknown, retryIn: number) => {
+    tally.failed(of);
     const code = codeOf(error);
     const news = `${code}: ${error instanceof Error ? error.message : String(error)}`;
     const isNew = !toldProblems[of].has(news) && toldProblems[of].size < mostTold;
@@ -137,7 +144,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
         return undefined;
       }
       const wasHeld = lease.isHeld();
-      const { ttl, fresh } = await lease.renew(wish.owner, signal);
+      const { ttl, fresh } = await tally.renewal(() => lease.renew(wish.owner, signal));
       if (ttl > 0) cancelBeat = after((ttl * 1000) / 3, beat.nudge);
       joined = true;
       setProblem("beat", undefined);
@@ -150,6 +157,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       return undefined;
     },
     failed: (error, retryIn) => failed("beat", error, retryIn),
+    done: () => tally.passed("beat"),
   });
 
   const writes = controlLoop({
@@ -178,11 +186,13 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       failed("writes", error, retryIn);
       if (!lease.isHeld()) beat.nudge();
     },
+    done: () => tally.passed("writes"),
   });
 
   const apply = async (held: Lease, wish: Wish, signal: AbortSignal) => {
     followed = wish;
     const due = plan(wantedOf(wish), actual, wish.fate);
+    tally.planned(due.register.length + due.deregister.length);
     if (due.unknown.size > 0) {
       const of = ({ container }: Instance) => container !== undefined && due.unknown.has(container.id);
       options.recall([...actual.values()].filter(of));
@@ -195,16 +205,22 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     let leftOut = false;
     /** A wish that has changed, a stop, and a backend that fails end the pass before its end. */
     const over = () => unsure || signal.aborted || overtaken;
-    const attempt = async (write: () => Promise<() => void>): Promise<boolean> => {
+    const attempt = async (
+      operation: "register" | "deregister",
+      write: () => Promise<() => void>,
+    ): Promise<boolean> => {
       const readsBefore = reads;
+      const began = monotonic();
       let isSure = true;
       try {
         const written = await write();
+        tally.wrote(operation, "done", began);
         if (lease.heldBy(wish.owner) === held) written();
         // It is not known whether a read that happened meanwhile has seen it.
         if (reads !== readsBefore) stale = true;
       } catch (error) {
         (passed ? lateErrors : errors).push(error);
+        tally.wrote(operation, isRefusal(error) ? "refused" : "failed", began);
         if (!isRefusal(error)) {
           isSure = false;
           unsure = true;
@@ -215,7 +231,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       return isSure;
     };
     const remove = async (instance: Instance) => {
-      const isSure = await attempt(async () => {
+      const isSure = await attempt("deregister", async () => {
         await held.deregister(instance, leaving.signal);
         log.info({ ...place, service: instance.service, id: instance.id }, "deregistered");
         return () => {
@@ -226,7 +242,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       if (!isSure) unremoved.push(instance);
     };
     const register = async (instance: Instance) => {
-      await attempt(async () => {
+      await attempt("register", async () => {
         const { leftOut } = await held.register(instance, leaving.signal);
         const { service, id, address, port, state } = instance;
         log.info({ ...place, service, id, address, port, state }, "registered");
@@ -251,7 +267,9 @@ export function reconcile(options: ReconcileOptions): Reconciler {
     passed = true;
     if (errors.length > 0) throw worst(errors);
     if (leftOut && hands.empty()) nudgeWrites();
-    if (!over() && hands.empty() && due.unknown.size === 0) setProblem("writes", undefined);
+    if (over() || !hands.empty() || due.unknown.size > 0) return;
+    tally.settled();
+    setProblem("writes", undefined);
   };
 
   /** What this backend should hold: the wish, without checks where it has no use for them. */
@@ -326,7 +344,11 @@ export function reconcile(options: ReconcileOptions): Reconciler {
   };
 
   return {
-    nudge: () => (lease.isHeld() ? nudgeWrites() : beat.nudge()),
+    nudge() {
+      tally.changed();
+      if (lease.isHeld()) nudgeWrites();
+      else beat.nudge();
+    },
     refresh,
     joined: lease.isHeld,
     notReady() {
@@ -337,6 +359,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       backend: backend.title,
       joined: lease.isHeld(),
       problem: problems.beat ?? problems.writes,
+      ...tally.status(),
       held: [...actual.values()].map(statusRecord),
     }),
     async stop(onExit) {

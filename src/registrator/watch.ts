@@ -1,3 +1,4 @@
+import type { Meter } from "../meter.ts";
 import { type DockerOptions, type DockerSource, observeDocker } from "./docker/engine.ts";
 import { deregisterModeOf } from "./rules/deregister-mode.ts";
 import { drainOf } from "./rules/drain.ts";
@@ -11,7 +12,12 @@ export function watchDocker(
   {
     env,
     connect,
-  }: { readonly env: DockerOptions["env"]; readonly connect?: DockerOptions["connect"] | undefined },
+    meter,
+  }: {
+    readonly env: DockerOptions["env"];
+    readonly connect?: DockerOptions["connect"] | undefined;
+    readonly meter?: Meter | undefined;
+  },
 ): DockerSource {
   return observeDocker({
     url: docker,
@@ -23,5 +29,6 @@ export function watchDocker(
     keeps: (container, exitCode) =>
       keepsRecord(exitCode, deregisterModeOf(container, settings), settings.compat !== undefined),
     ...(connect && { connect }),
+    meter,
   });
 }

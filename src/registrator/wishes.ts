@@ -10,7 +10,7 @@ import type { Container } from "./docker/container.ts";
 import { crashReason } from "./docker/crashes.ts";
 import type { DockerSource, Engine } from "./docker/engine.ts";
 import type { FoundRoles } from "./found-roles.ts";
-import type { Overrides } from "./overrides/watch.ts";
+import type { Wanted } from "./overrides/watch.ts";
 import type { Fate } from "./plan.ts";
 import type { Wish } from "./reconcile.ts";
 import type { Reporter } from "./report.ts";
@@ -44,7 +44,7 @@ export interface WishesOptions {
   readonly report: Reporter;
   readonly roles: FoundRoles;
   /** What operators want; nothing when absent. */
-  readonly overrides?: Overrides;
+  readonly overrides?: Wanted;
 }
 
 /** Computes the wish once per change of Docker or of the host's address. */

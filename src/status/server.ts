@@ -1,9 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { monotonic } from "../clock.ts";
+import { monotonic, wallTime } from "../clock.ts";
 import type { Daemon } from "../daemon.ts";
 import { coded, PortolanError } from "../errors.ts";
 import { formatAddress, isLoopback } from "./address.ts";
+import type { Metrics } from "./metrics.ts";
+import { pageFile } from "./page-files.ts";
+import { type Facts, piecesOf } from "./pieces.ts";
+import { createStream, type Stream } from "./stream.ts";
 
 /** What the status pages show. */
 export interface StatusOptions {
@@ -11,6 +15,9 @@ export interface StatusOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly version: string;
+  /** `registrator`, `templater` or `agent`. */
+  readonly command: string;
+  readonly metrics: Metrics;
   /** The running daemon; undefined while there is none. */
   daemon(): Pick<Daemon, "notReady" | "status"> | undefined;
 }
@@ -23,11 +30,14 @@ export interface StatusServer {
 }
 
 /**
- * Serves `/healthz`, `/readyz` and `/status`. It reads and never decides. Rejects with ADDRESS_IN_USE when
+ * Serves `/healthz`, `/readyz`, `/status`, `/metrics`, and the page at `/` with its `/events`. It reads and never decides. Rejects with ADDRESS_IN_USE when
  * another process has the address, and with FAILED when it cannot be used at all.
  */
 export async function startStatusServer(options: StatusOptions): Promise<StatusServer> {
-  const server = createServer((request, response) => answer(request, response, options));
+  const stream = createStream(() =>
+    piecesOf(factsOf(options), options.daemon()?.status() ?? {}, options.metrics.recent()),
+  );
+  const server = createServer((request, response) => void answer(request, response, options, stream));
   await listen(server, options);
   // A connection that breaks is the client's affair.
   server.on("error", () => {});
@@ -36,6 +46,7 @@ export async function startStatusServer(options: StatusOptions): Promise<StatusS
     address: formatAddress(address, port),
     close: () =>
       new Promise((resolve) => {
+        stream.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
@@ -67,26 +78,48 @@ function listen(server: Server, { host, port }: StatusOptions): Promise<void> {
 
 interface Page {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, options: StatusOptions): void {
-  let page: Page;
-  try {
-    page = pageFor(request, options);
-  } catch (error) {
-    page = { status: 500, body: coded("FAILED", error).message };
+/** What every answer says. Only the page's own files run in it, and nobody else may show or read them. */
+const guarding: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": [
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'",
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+  ].join("; "),
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+/** Never rejects. */
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: StatusOptions,
+  stream: Stream,
+): Promise<void> {
+  const page = await pageFor(request, options).catch((error: unknown) => ({
+    status: 500,
+    body: coded("FAILED", error).message,
+    headers: {},
+  }));
+  if (page === "events") {
+    if (!stream.open(response, guarding)) response.writeHead(503, guarding).end("too many watch this\n");
+    return;
   }
-  const headers = {
-    "content-type": "text/plain; charset=utf-8",
-    "cache-control": "no-store",
-    ...page.headers,
-  };
-  response.writeHead(page.status, headers).end(`${page.body}\n`);
+  const headers = { "content-type": "text/plain; charset=utf-8", ...guarding, ...page.headers };
+  response.writeHead(page.status, headers);
+  response.end(typeof page.body === "string" && !page.body.endsWith("\n") ? `${page.body}\n` : page.body);
 }
 
-function pageFor({ headers, method, url = "" }: IncomingMessage, { daemon, version }: StatusOptions): Page {
+async function pageFor(
+  { headers, method, url = "" }: IncomingMessage,
+  options: StatusOptions,
+): Promise<Page | "events"> {
   // A page in a browser must not read this through a name that resolves to the loopback address. Browsers always
   // name a host; HTTP/1.0 checks, such as HAProxy's, do not.
   if (headers.host !== undefined && !isLoopback(hostOf(headers.host))) {
@@ -94,24 +127,39 @@ function pageFor({ headers, method, url = "" }: IncomingMessage, { daemon, versi
   }
   if (method !== "GET") return { status: 405, body: "only GET", headers: { allow: "GET" } };
 
-  const running = daemon();
-  const notReady = running?.notReady() ?? ["starting"];
-  switch (url.split("?")[0]) {
+  const { daemon, metrics } = options;
+  const path = url.split("?")[0] ?? "";
+  switch (path) {
     case "/healthz":
       return { status: 200, body: "ok" };
-    case "/readyz":
+    case "/readyz": {
+      const { notReady } = factsOf(options);
       return notReady.length === 0
         ? { status: 200, body: "ready" }
         : { status: 503, body: notReady.join("\n") };
+    }
     case "/status": {
-      const uptimeSeconds = Math.round(monotonic() / 1000);
-      const facts = { version, pid: process.pid, uptimeSeconds, notReady };
-      const body = JSON.stringify({ ...facts, ...(running?.status() as object | undefined) }, undefined, 1);
+      const body = JSON.stringify({ ...factsOf(options), ...daemon()?.status() }, undefined, 1);
       return { status: 200, body, headers: { "content-type": "application/json" } };
     }
-    default:
-      return { status: 404, body: "here are /healthz, /readyz and /status" };
+    case "/metrics": {
+      const body = await metrics.text(daemon()?.status() ?? {}, factsOf(options).notReady, options);
+      return { status: 200, body, headers: { "content-type": metrics.contentType } };
+    }
+    case "/events":
+      return "events";
+    default: {
+      const file = await pageFile(path);
+      if (file) return { status: 200, body: file.bytes, headers: { "content-type": file.type } };
+      return { status: 404, body: "here are /, /healthz, /readyz, /status and /metrics" };
+    }
   }
+}
+
+function factsOf({ version, command, daemon }: StatusOptions): Facts {
+  const notReady = daemon()?.notReady() ?? ["starting"];
+  const uptimeSeconds = Math.round(monotonic() / 1000);
+  return { version, command, pid: process.pid, uptimeSeconds, now: wallTime(), notReady };
 }
 
 /** The host of a Host header, without port and brackets. */

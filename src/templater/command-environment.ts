@@ -1,3 +1,4 @@
+import { encodeSegment } from "../instance.ts";
 import type { InstallRequest } from "./install-request.ts";
 import type { Environment } from "./run.ts";
 import type { Target } from "./target.ts";
@@ -16,9 +17,12 @@ export function commandEnvironment(
   };
 }
 
-/** The kernel takes no variable beyond 128 KiB: a longer list is cut after a whole name and ends with `...`. */
+/**
+ * Each name is written as in a key: one with a comma is no two, and the kernel takes none with a zero byte, nor a
+ * variable beyond 128 KiB: a longer list is cut after a whole name and ends with `...`.
+ */
 function nameList(names: readonly string[]): string {
-  const list = names.join(",");
+  const list = names.map(encodeSegment).join(",");
   const most = 100_000;
   if (Buffer.byteLength(list) <= most) return list;
   const cut = Buffer.from(list).subarray(0, most);

@@ -8,6 +8,8 @@ export interface ContainerQuery {
   /** With this label, and with this value where there is one. */
   readonly label?: { readonly name: string; readonly value?: string };
   readonly name?: string;
+  /** Docker's id; empty: none. */
+  readonly id?: string;
   /** On this network. */
   readonly network?: string;
 }
@@ -26,7 +28,7 @@ export function answers(known: LocalContainers, { state }: ContainerQuery): bool
 /** The containers that are asked for, by name. */
 export function chosenContainers(
   known: LocalContainers,
-  { state, label, name, network }: ContainerQuery,
+  { state, label, name, id, network }: ContainerQuery,
 ): readonly LocalContainer[] {
   const hasLabel = (labels: LocalContainer["labels"]) =>
     label === undefined ||
@@ -35,6 +37,7 @@ export function chosenContainers(
     (one) =>
       (state === "any" || one.state.status === state) &&
       (name === undefined || one.name === name) &&
+      (id === undefined || one.id === id) &&
       (network === undefined || one.networks.some((end) => end.name === network)) &&
       hasLabel(one.labels),
   );

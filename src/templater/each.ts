@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "node:path";
+import { decodeSegment, encodeSegment } from "../instance.ts";
 import type { Target } from "./target.ts";
 
 /** What stands for the name of a service in the destination of a target that writes a file for each. */
@@ -7,23 +8,9 @@ export const placeholder = "{{name}}";
 /** Bytes that file systems take for the name of a file. */
 const longest = 255;
 
-/**
- * The name of a service as part of a file name: every byte outside `[a-z0-9._:@+-]`, and a leading dot, is
- * percent-encoded. Capitals too, so that two names are two files where file systems do not tell case apart.
- */
-export function fileNamePart(service: string): string {
-  let out = "";
-  for (const byte of Buffer.from(service, "utf8")) {
-    const char = String.fromCharCode(byte);
-    const isPlain = /[a-z0-9._:@+-]/.test(char) && !(char === "." && out === "");
-    out += isPlain ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-  }
-  return out;
-}
-
 /** The file of a service; undefined when its name is longer than file systems take. */
 export function fileOf({ destination }: Pick<Target, "destination">, service: string): string | undefined {
-  const name = basename(destination).replace(placeholder, () => fileNamePart(service));
+  const name = basename(destination).replace(placeholder, () => encodeSegment(service));
   return Buffer.byteLength(name) > longest ? undefined : join(dirname(destination), name);
 }
 
@@ -35,7 +22,7 @@ export function isFileOf({ destination }: Pick<Target, "destination">, path: str
   if (!name.startsWith(before) || !name.endsWith(after)) return false;
   const part = name.slice(before.length, name.length - after.length);
   try {
-    return fileNamePart(decodeURIComponent(part)) === part;
+    return encodeSegment(decodeSegment(part)) === part;
   } catch {
     return false;
   }

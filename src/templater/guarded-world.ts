@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KeySnapshot, Snapshot } from "../backends/backend.ts";
 import { after, deadline, monotonic } from "../clock.ts";
+import type { TargetStatus } from "../daemon-status.ts";
 import { PortolanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Meter } from "../meter.ts";
 import type { Observed } from "../source.ts";
 import { askEvery, createGuard, type Guard, type Guarded, type GuardSettings, type Held } from "./guard.ts";
 import type { LastGood, LastWorld } from "./last-good.ts";
@@ -25,6 +27,7 @@ export interface GuardedWorldOptions {
   /** Names the target, for the log. */
   readonly name: { readonly destination: string };
   readonly log: Log;
+  readonly meter: Meter;
   /** Called when `show` may say something else, though the observation is as it was. */
   changed(): void;
 }
@@ -45,7 +48,7 @@ export interface GuardedWorld {
   notReady(): readonly string[];
   /** What keeps it from telling yet, for the moment that a question takes. */
   unsure(): string | undefined;
-  status(): object;
+  status(): Pick<TargetStatus, "held" | "lastGoodOf">;
   /** Ends it, once what is to be kept is written. */
   stop(): Promise<void>;
 }
@@ -58,7 +61,7 @@ const lastLook = 1_000;
 
 /** Reads what was left, and guards from then on. */
 export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
-  const { settings, lastGood, backend, name, log, changed } = options;
+  const { settings, lastGood, backend, name, log, meter, changed } = options;
   const stopping = new AbortController();
   let guard: Guard = createGuard(settings, undefined);
   let isReady = false;
@@ -134,6 +137,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     for (const { service, ids, why } of held) {
       if (toldHeld.has(service)) continue;
       toldHeld.add(service);
+      meter.count("guard_holds", { target: name.destination });
       log.warn({ ...name, service, ids: ids.slice(0, 10) }, `held as it was: ${why}`);
     }
     for (const service of toldHeld) {
@@ -198,7 +202,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     },
     status: () => ({
       ...(held.length > 0 && { held }),
-      ...((isLeft || areKeysLeft) && { lastGoodOf: leftAt }),
+      ...((isLeft || areKeysLeft) && leftAt !== undefined && { lastGoodOf: leftAt }),
     }),
     async stop() {
       stopping.abort();

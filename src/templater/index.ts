@@ -1,17 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Backend, Interest, KeyObservation, KeyWants } from "../backends/backend.ts";
+import type { Backend, Interest, KeyObservation, KeyWants, Snapshot } from "../backends/backend.ts";
 import { monotonic } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
+import type { TemplaterStatus } from "../daemon-status.ts";
+import { unmeasured } from "../meter.ts";
 import type { Problem } from "../source.ts";
 import type { StateDir } from "../state-dir.ts";
 import { type Watched, watchFiles } from "../watched-files.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scopeOf } from "./containers.ts";
+import { createContested } from "./contested.ts";
 import { interestOf, keysOf, sameInterest } from "./interest.ts";
 import { type KeepOptions, keepTargets } from "./keep.ts";
 import { openLastGood } from "./last-good.ts";
 import { watchPins } from "./pins.ts";
 import { openRecords, type Records } from "./records.ts";
+import { secretsOf, shownJournal } from "./shown-journal.ts";
+import { shownServices } from "./shown-services.ts";
 import type { Target } from "./target.ts";
 import { createUnreadable } from "./unreadable.ts";
 
@@ -25,14 +30,17 @@ export interface TemplaterOptions extends KeepOptions {
 }
 
 /** Keeps each target's file equal to its template over the backend. Does not close the backend. */
-export function startTemplater(options: TemplaterOptions): Daemon {
-  const { backend, log } = options;
+export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatus> {
+  const { backend, log, meter = unmeasured } = options;
   let interest: Interest = { services: new Set() };
   const observation = backend.observe(interest);
   let told: Problem["kind"] | undefined;
   /** Since when the backend may say something else than what is known of it: ms on the monotonic clock. */
   let staleSince: number | undefined = monotonic();
   let records: Promise<Records> | undefined;
+  /** The same once they are read. */
+  let opened: Records | undefined;
+  const secrets = secretsOf(options.env);
   // Nothing expires where nobody else's host can die.
   const settles = backend.capabilities.expiry === "none" ? { hold: 0 } : {};
   const files = watchFiles((paths) => {
@@ -115,10 +123,16 @@ export function startTemplater(options: TemplaterOptions): Daemon {
       lastGood: (destinations) => openLastGood(options.state, destinations),
       records: () => {
         // A failed read is tried again by the next pass.
-        records ??= openRecords(options.state).catch((error: unknown) => {
-          records = undefined;
-          throw error;
-        });
+        records ??= openRecords(options.state).then(
+          (now) => {
+            opened = now;
+            return now;
+          },
+          (error: unknown) => {
+            records = undefined;
+            throw error;
+          },
+        );
         return records;
       },
       want,
@@ -143,6 +157,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   });
   const problem = () => observation.current().problem;
   const unreadable = createUnreadable(backend.title, log);
+  const contested = createContested(log);
   /** One line for an outage, however many ways of failing it has. */
   const reportProblem = () => {
     const now = problem();
@@ -154,9 +169,17 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     else log.info({ backend: backend.title }, "backend is back");
     told = now?.kind;
   };
+  const known = (): Snapshot | undefined => {
+    const now = observation.current();
+    return now.known ? now.value : undefined;
+  };
+  let seen = known();
   observation.subscribe(() => {
+    if (known() !== seen) meter.count("snapshots", { backend: backend.title });
+    seen = known();
     reportProblem();
     unreadable.see(observation.current());
+    contested.see(observation.current());
     look();
     readiness.changed();
   });
@@ -171,6 +194,7 @@ export function startTemplater(options: TemplaterOptions): Daemon {
   const readiness = createReadiness(notReady);
   reportProblem();
   unreadable.see(observation.current());
+  contested.see(observation.current());
   let isWatching = false;
   void watch().then(() => {
     isWatching = true;
@@ -184,10 +208,17 @@ export function startTemplater(options: TemplaterOptions): Daemon {
     notReady,
     status: () => ({
       backend: backend.title,
-      problem: problem()?.error.message,
+      problem: (problem() ?? keyProblem())?.error.message,
       staleSeconds: staleSince === undefined ? 0 : Math.round((monotonic() - staleSince) / 1000),
+      services: shownServices(known()),
       unreadable: unreadable.status(),
+      contested: contested.status(),
       targets: keepers.flatMap((keeper) => keeper.status()),
+      journal: shownJournal(
+        opened?.journal.recent() ?? [],
+        new Map(keepers.flatMap((keeper) => [...keeper.withheld()])),
+        secrets,
+      ),
       ...(acknowledger && { acknowledgement: acknowledger.status() }),
     }),
     synced: readiness.synced,

@@ -49,6 +49,8 @@ export interface Installed {
   readonly by?: Extract<Reloaded, { accepted: unknown }>["accepted"];
   /** Why it was a reload. */
   readonly note?: string;
+  /** How many changes of single servers it took at runtime. */
+  readonly operations?: number;
   /** ms that each step took; a step that was not needed is absent. */
   readonly took: Readonly<Partial<Record<Step, number>>>;
 }

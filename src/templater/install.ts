@@ -67,8 +67,9 @@ export async function install(request: InstallRequest): Promise<Installed> {
   resumeOnce(parts, ways);
   const verdict = fresh.length > 0 ? "applied" : ways.length > 0 ? "reloaded" : "unchanged";
   if (ways.length === 0) return { verdict, took };
-  const { accepted: by, note } = result;
-  return { verdict, by, ...(note !== undefined && { note }), took };
+  const { accepted: by, note, operations } = result;
+  const more = { ...(note !== undefined && { note }), ...(operations !== undefined && { operations }) };
+  return { verdict, by, ...more, took };
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Verdict {
   readonly why?: string | undefined;
   /** The files whose bytes have changed. */
   readonly files: readonly FileChange[];
+  /** The files that a check has refused, as they would have changed; absent when there are none. */
+  readonly refused?: readonly FileChange[] | undefined;
   /** ms that each step took. */
   readonly tookMs: Readonly<Record<string, number>>;
 }
@@ -50,6 +52,14 @@ export interface Entry extends Verdict {
 export interface Journal {
   /** Adds an entry. Rejects with FAILED when the state folder cannot be written. */
   add(verdict: Verdict): Promise<Entry>;
+  /** The last entries, the oldest first, those of earlier processes too. */
+  recent(): readonly RecentEntry[];
+}
+
+/** An entry with the first of its files only. */
+export interface RecentEntry extends Entry {
+  /** How many files it has besides those. */
+  readonly moreFiles: number;
 }
 
 const newest = "journal.jsonl";
@@ -58,9 +68,14 @@ const older = "journal.old.jsonl";
 /** Bytes after which a new file is begun; the one before that is kept, and no other. */
 const largest = 1024 * 1024;
 
+/** Entries that are kept in memory, and the files of each. */
+const mostRecent = 40;
+const mostFiles = 12;
+
 /** Opens the journal in a state folder. Rejects with FAILED. */
 export async function openJournal({ path }: Pick<StateDir, "path">): Promise<Journal> {
   const entries = await readJournal(path);
+  const recent = entries.slice(-mostRecent).map(shortened);
   let number = entries.at(-1)?.number ?? 0;
   let last: Promise<unknown> = Promise.resolve();
   const file = join(path, newest);
@@ -79,6 +94,8 @@ export async function openJournal({ path }: Pick<StateDir, "path">): Promise<Jou
       throw coded("FAILED", error, `the journal in ${path} cannot be written: `);
     }
     number = entry.number;
+    recent.push(shortened(entry));
+    if (recent.length > mostRecent) recent.shift();
     return entry;
   };
   return {
@@ -87,6 +104,7 @@ export async function openJournal({ path }: Pick<StateDir, "path">): Promise<Jou
       last = adding.catch(() => {});
       return adding;
     },
+    recent: () => recent,
   };
 }
 
@@ -118,4 +136,11 @@ function parse(line: string): Entry | undefined {
   } catch {
     return undefined;
   }
+}
+
+function shortened(entry: Entry): RecentEntry {
+  const { files, refused } = entry;
+  const kept = files.slice(0, mostFiles);
+  const moreFiles = files.length - kept.length + Math.max(0, (refused?.length ?? 0) - mostFiles);
+  return { ...entry, files: kept, ...(refused && { refused: refused.slice(0, mostFiles) }), moreFiles };
 }

@@ -2,11 +2,13 @@ import { dirname } from "node:path";
 import type { TargetWorld } from "../acknowledgement.ts";
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
 import { after, backoff, monotonic, pause } from "../clock.ts";
+import type { TargetStatus } from "../daemon-status.ts";
 import { PortolanError } from "../errors.ts";
-import { refKey } from "../instance.ts";
+import { type InstanceRef, refKey } from "../instance.ts";
 import type { LocalContainerSource } from "../local-containers.ts";
 import type { Log } from "../log.ts";
 import { controlLoop, type Turn } from "../loop.ts";
+import { type Meter, unmeasured } from "../meter.ts";
 import type { Watched } from "../watched-files.ts";
 import { changedContainers } from "./containers.ts";
 import { strictest } from "./guard.ts";
@@ -26,11 +28,14 @@ import type { LastGood } from "./last-good.ts";
 import { noFile } from "./part.ts";
 import type { Pin } from "./pins.ts";
 import type { Records } from "./records.ts";
+import { refusedFiles } from "./refused-files.ts";
 import { ReloadError } from "./reload/index.ts";
 import type { Refused, RefusedContainer } from "./render.ts";
+import { withheldOf } from "./shown-journal.ts";
 import { rollbackCause } from "./step-back.ts";
+import { createTally } from "./tally.ts";
 import type { Target } from "./target.ts";
-import { createUnitFiles } from "./unit-files.ts";
+import { createUnitFiles, type UnitFiles } from "./unit-files.ts";
 import { createVerdicts, startCause } from "./verdicts.ts";
 import type { Reads, World } from "./view.ts";
 
@@ -41,8 +46,12 @@ export interface KeepOptions {
   /** The name of this host, for templates. */
   readonly node: string;
   readonly log: Log;
+  /** Where it counts what it does; nowhere when absent. */
+  readonly meter?: Meter;
   /** The containers of this host; absent where nobody watches its Docker. */
   readonly containers?: LocalContainerSource;
+  /** The id of the container in which this process runs; undefined outside of one. */
+  readonly ownContainer?: string | undefined;
   /** Takes each rendered text instead of the destination, undefined for a file that would go: `--dry-run`. */
   preview?(target: Target, text: string | undefined): void;
 }
@@ -65,7 +74,9 @@ export interface Keeper {
   /** What the proxy of each target runs with. */
   running(): readonly TargetWorld[];
   /** One entry for each target. */
-  status(): readonly unknown[];
+  status(): readonly TargetStatus[];
+  /** By destination, why the diffs of the files are not shown to everybody; undefined where they are. */
+  withheld(): ReadonlyMap<string, string | undefined>;
   stop(): Promise<void>;
 }
 
@@ -120,7 +131,7 @@ interface RefusedTexts {
 
 /** Starts the loop of one target, or of one group. Nothing happens before the first `look` or `reload`. */
 export function keepTargets(targets: readonly Target[], options: KeepOptions, around: Surroundings): Keeper {
-  const { log } = options;
+  const { log, meter = unmeasured } = options;
   const destinations = targets.map(({ destination }) => destination).join(", ");
   const name = { destination: destinations };
   const minInterval = Math.max(...targets.map((target) => target.minInterval));
@@ -138,13 +149,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     backend: around.backend,
     name,
     log,
+    meter,
     changed: () => look(),
   });
   const unit = createUnitFiles(targets, log);
+  const tally = createTally(destinations, meter);
   const verdicts = createVerdicts(
     targets.map(({ destination }) => destination),
     async () => (await around.records()).journal,
     log,
+    tally.verdict,
   );
   verdicts.because(startCause);
   /** Why the template on the disk is not the one in use. */
@@ -177,6 +191,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   /** The containers of this host at the last look. */
   let seen: World["containers"];
   let revision = 0;
+  /** The last render: when it ended on the monotonic clock, and how long it took, in ms. */
+  let rendered: { readonly at: number; readonly took: number } | undefined;
 
   const setReason = (next: string | undefined) => {
     if (next === reason) return;
@@ -189,12 +205,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     await Promise.all([world.ready, ...kept.map(({ template }) => template.prepare())]);
     behind ??= waiting;
     waiting = undefined;
+    const began = monotonic();
+    let made: Outcome["made"] | undefined;
     try {
       let { snapshot } = world.show(readByName());
       for (let round = 1; ; round++) {
-        const { env, node } = options;
-        const facts = { snapshot, keys: keysNow(), containers: around.containers(), env, node };
-        const made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
+        const { env, node, ownContainer } = options;
+        const containers = around.containers();
+        const facts = { snapshot, keys: keysNow(), containers, env, node, ownContainer };
+        made = undefined;
+        made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
         bad = made.find((one) => one.bad !== undefined)?.bad;
         // What the templates read by name, and the guard may keep, shows only as they are rendered.
         const next = world.show(readByName());
@@ -203,6 +223,9 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
         snapshot = next.snapshot;
       }
     } finally {
+      const outcomes = made?.map(({ outcome }) => outcome);
+      tally.rendered(began, outcomes);
+      rendered = { at: monotonic(), took: monotonic() - began };
       around.want();
     }
   };
@@ -215,7 +238,9 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   const pass = async (turn: Turn): Promise<undefined | "superseded"> => {
     try {
-      return await keepOnce(turn);
+      const result = await keepOnce(turn);
+      tally.passed(result ?? "done");
+      return result;
     } finally {
       around.settled();
     }
@@ -334,6 +359,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     }
     try {
       const installed = await install(request);
+      tally.installed(installed, behind);
       if (installed.verdict === "superseded") return "superseded";
       refusedTexts = undefined;
       if (installed.verdict === "owed") {
@@ -342,9 +368,12 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       }
       await unit.settle(files);
       isOpen = false;
-      running = outcome && acceptedWorlds(outcome);
+      running = outcome && acceptedWorlds(outcome, unit);
       return accept(installed, services, snapshot);
     } catch (error) {
+      tally.notInstalled(error);
+      if (error instanceof PortolanError && error.code === "CHECK_FAILED")
+        verdicts.refused(await refusedFiles(files));
       if (error instanceof ReloadError && error.left === "before") isOpen = false;
       else if (isOpen || error instanceof ReloadError) running = undefined;
       if (!(error instanceof ReloadError) || error.left === "none") throw error;
@@ -425,6 +454,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       if (refused.get(target)?.some((before) => before.id === id && before.reason === why)) continue;
       const fields = { destination: target.destination, service, id, code: "VALUE_REFUSED" };
       log.error(fields, `instance left out: ${why}`);
+      tally.quarantined();
     }
     refused.set(target, next);
   };
@@ -479,7 +509,11 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     folders: new Set(targets.map(({ source }) => dirname(source))),
   });
 
-  const loop = controlLoop({ wait, pass, failed: report });
+  const failed = (error: unknown, retryIn: number) => {
+    tally.passed("failed");
+    report(error, retryIn);
+  };
+  const loop = controlLoop({ wait, pass, failed });
   let isReady = false;
   let isStopped = false;
   void world.ready.then(() => {
@@ -527,6 +561,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
           source: target.source,
           destination: target.destination,
           ...(target.group !== undefined && { group: target.group }),
+          reload: target.reload.kind,
+          hasCheck: target.check !== undefined,
           ...(unit.leftOut(target).length > 0 && { leftOut: unit.leftOut(target) }),
           reason,
           ...(owed !== undefined && { owed }),
@@ -534,8 +570,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
           reads: {
             services: [...reads.services],
             all: reads.all,
-            ...(reads.containers && { containers: true }),
+            ...(reads.containers && { containers: true as const }),
           },
+          ...(rendered && {
+            rendered: {
+              secondsAgo: Math.round((monotonic() - rendered.at) / 1000),
+              tookMs: Math.round(rendered.took * 10) / 10,
+            },
+          }),
           ...world.status(),
           refused: refused.get(target) ?? [],
           ...(refusedContainers.get(target)?.length && {
@@ -543,6 +585,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
           }),
         };
       }),
+    withheld: () =>
+      new Map(kept.map(({ target, template }) => [target.destination, withheldOf(target, template.reads())])),
     async stop() {
       isStopped = true;
       cancelPoll();
@@ -561,11 +605,15 @@ const nothingAccepted = { get: () => undefined, destinations: () => [] };
 const tooLittle = "the guard wants more than there is, and the file stays as it is";
 
 /** What each file was made from: those who wait for an instance are told of it. */
-function acceptedWorlds({ made, snapshot }: Outcome): readonly TargetWorld["accepted"][] {
-  return made.map(({ outcome }) => {
+function acceptedWorlds(
+  { made, snapshot }: Outcome,
+  unit: Pick<UnitFiles, "leftOut">,
+): readonly TargetWorld["accepted"][] {
+  return made.map(({ target, outcome }) => {
     const refused = new Set(outcome.status === "rendered" ? outcome.refused.map(refKey) : []);
-    const instances = snapshot?.services ?? new Map();
-    return { instances, reads: outcome.reads, isLeftOut: (ref) => refused.has(refKey(ref)) };
+    const services = new Set(unit.leftOut(target).map(({ service }) => service));
+    const isLeftOut = (ref: InstanceRef) => services.has(ref.service) || refused.has(refKey(ref));
+    return { instances: snapshot?.services ?? new Map(), reads: outcome.reads, isLeftOut };
   });
 }
 

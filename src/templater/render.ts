@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import Handlebars from "handlebars";
 import { PortolanError } from "../errors.ts";
-import { type Budget, createBudget, longestOutput, stepsFor, tooLong } from "../handlebars/budget.ts";
+import { createBudget, longestOutput, stepsFor, tooLong } from "../handlebars/budget.ts";
 import { check, placeOf } from "../handlebars/check.ts";
 import { didYouMean } from "../handlebars/nearest.ts";
 import { parseTemplate } from "../handlebars/parse.ts";
@@ -11,11 +11,13 @@ import { shown } from "./escape/admit.ts";
 import { blame } from "./escape/blame.ts";
 import type { Format } from "./escape/format.ts";
 import { rewrite } from "./escape/rewrite.ts";
+import { createFragments, type Fragments } from "./fragments.ts";
 import { bindings, type Run, subjectsOf } from "./helpers/bind.ts";
-import { serviceItem } from "./helpers/data.ts";
+import { serviceItems } from "./helpers/data.ts";
 import { helpers } from "./helpers/index.ts";
 import { createScratch } from "./helpers/scratch.ts";
 import { masked } from "./secrets.ts";
+import { markTurns } from "./turns.ts";
 import { createView, isContainer, onlyInAgent, type Reads, type Refusable, type World } from "./view.ts";
 
 /** The text of a template or partial, and its path for messages. */
@@ -39,6 +41,8 @@ export interface Template {
   readonly literals: ReadonlySet<string>;
   /** Where it reads the containers of this host, one `file:line:column: …` each, for where that cannot be. */
   readonly onlyInAgent: readonly string[];
+  /** What it has rendered in worlds with this environment and node. */
+  readonly fragments: (world: World) => Fragments;
   /** Renders once, with the fields of `context` as names; throws whatever the template throws. */
   readonly run: (run: Run, context: object) => string;
 }
@@ -117,6 +121,7 @@ export function compileTemplate(source: TemplateSource): Template {
         included.add(name);
       }
     }
+    markTurns(program);
     rewrite(program, source.format);
     return environment.compile<unknown>(program, options);
   };
@@ -128,6 +133,7 @@ export function compileTemplate(source: TemplateSource): Template {
     format: source.format,
     literals,
     onlyInAgent: onlyInAgentAt,
+    fragments: createFragments(),
     run: (run, context) =>
       main(context, {
         data: { run },
@@ -159,13 +165,13 @@ export function renderTemplate(template: Template, world: World, service?: strin
 
   const limit = stepsFor(sizeOf(world));
   let spent = 0;
+  let tries = 0;
 
   const attempt = (without: ReadonlySet<Refusable>): Attempt => {
-    const budget = createBudget(limit);
-    const result = renderOnce(template, world, without, budget, service);
-    spent += budget.spent();
+    const result = renderFrom(template, world, without, limit, service, tries++ < triesFromMemory);
+    spent += result.spent;
     // Whatever was refused on the way: it would take as long again.
-    if (result.error && budget.spent() > limit) throw result.error;
+    if (result.error && result.spent > limit) throw result.error;
     for (const name of result.reads.services) services.add(name);
     all ||= result.reads.all;
     for (const path of result.reads.files ?? []) files.add(path);
@@ -219,6 +225,9 @@ export function renderTemplate(template: Template, world: World, service?: strin
   }
 }
 
+/** So many tries begin with what is remembered: where one value is refused, the second one is good. */
+const triesFromMemory = 2;
+
 /** How often all steps of a render may be taken again because of refused values. */
 const mostRounds = 3;
 
@@ -235,6 +244,8 @@ interface Attempt {
   readonly refusals: readonly Refusal[];
   readonly unknown: readonly string[];
   readonly reads: Reads;
+  /** Of the budget. */
+  readonly spent: number;
 }
 
 interface Refusal {
@@ -245,17 +256,37 @@ interface Refusal {
   readonly orphan: string;
 }
 
+/** Whose fault a refused value is shows only in all that the template reads: where one is, nothing is remembered. */
+function renderFrom(
+  template: Template,
+  world: World,
+  without: ReadonlySet<Refusable>,
+  limit: number,
+  service: string | undefined,
+  fromMemory: boolean,
+): Attempt {
+  if (fromMemory) {
+    const result = renderOnce(template, world, without, limit, service, template.fragments(world));
+    if (result.error === undefined || result.spent > limit) return result;
+  }
+  return renderOnce(template, world, without, limit, service, undefined);
+}
+
+/** With `fragments` it gives up at the first value that is refused. */
 function renderOnce(
   template: Template,
   world: World,
   without: ReadonlySet<Refusable>,
-  budget: Budget,
+  limit: number,
   service: string | undefined,
+  fragments: Fragments | undefined,
 ): Attempt {
   const view = createView(world, without);
+  const budget = createBudget(limit);
   const { format, literals } = template;
   const refusals: Refusal[] = [];
   const run: Run = {
+    fragments,
     at: { source: "", loc: { source: template.path, start, end: start }, data: undefined },
     call: {
       format,
@@ -264,9 +295,12 @@ function renderOnce(
       scratch: createScratch(),
       folder: dirname(template.path),
       literals,
-      refuse: (instance, reason) =>
-        refusals.push({ instances: [instance], reason: `${placeOf(run.at.loc)}: ${reason}`, orphan: "" }),
+      refuse(instance, reason) {
+        if (fragments) throw new Error("refused");
+        refusals.push({ instances: [instance], reason: `${placeOf(run.at.loc)}: ${reason}`, orphan: "" });
+      },
       refuseValue(value, reason, accepts) {
+        if (fragments) throw new Error("refused");
         const { loc, source, data } = run.at;
         const at = placeOf(loc);
         const instances = blame({ value, accepts, subjects: subjectsOf(data), view, literals, budget });
@@ -282,13 +316,13 @@ function renderOnce(
   let text = "";
   let error: PortolanError | undefined;
   try {
-    const context = service === undefined ? {} : serviceItem(service, view.service(service), {}, budget);
+    const context = service === undefined ? {} : serviceItems({}, budget)(service, view.service(service));
     text = template.run(run, context);
     if (text.length > longestOutput) error = new PortolanError("TEMPLATE", `${template.path}: ${tooLong}`);
   } catch (thrown) {
     error = asTemplateError(template, thrown);
   }
-  return { text, error, refusals, unknown: view.unknown(), reads: view.reads() };
+  return { text, error, refusals, unknown: view.unknown(), reads: view.reads(), spent: budget.spent() };
 }
 
 const start = { line: 1, column: 0 };

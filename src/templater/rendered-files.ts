@@ -73,6 +73,7 @@ function eachRenderer({ destination, forEach }: Pick<Target, "destination" | "fo
     const refused: Refused[] = [];
     const containers = new Map<string, RefusedContainer>();
     const leftOut: LeftOut[] = [];
+    const taken = new Set<string>();
     const services = [...snapshot.services].filter(
       ([, list]) => list.length > 0 && hasTag(list, forEach?.tag),
     );
@@ -82,6 +83,12 @@ function eachRenderer({ destination, forEach }: Pick<Target, "destination" | "fo
         leftOut.push({ service, reason: "its name is too long for the name of a file" });
         continue;
       }
+      // Halves of characters all become the same bytes.
+      if (taken.has(path)) {
+        leftOut.push({ service, reason: `its file ${path} is that of another service` });
+        continue;
+      }
+      taken.add(path);
       const kept = last.get(service);
       const isSame =
         kept?.list === list &&

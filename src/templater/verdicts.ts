@@ -18,6 +18,8 @@ export interface Verdicts {
   because(cause: string): void;
   /** Files were swapped; they belong to the next verdict. */
   swapped(files: readonly Swapped[]): void;
+  /** Files were refused before they were swapped; they belong to the next verdict. */
+  refused(files: readonly Swapped[]): void;
   /** The verdict on what came since the last one. One that repeats the last one without any news is not told. */
   tell(verdict: Verdict["verdict"], facts: Facts): void;
   /** Resolves once everything is written. */
@@ -42,30 +44,43 @@ export const startCause = "start";
 /** Services that a cause names. */
 const mostNames = 20;
 
-/** Verdicts on `targets` (destinations). `journal` gives the journal, or rejects while there is none. */
+/**
+ * Verdicts on `targets` (destinations). `journal` gives the journal, or rejects while there is none; `told` hears of
+ * each that is told.
+ */
 export function createVerdicts(
   targets: readonly string[],
   journal: () => Promise<Journal>,
   log: Pick<Log, "warn">,
+  told: (verdict: Verdict["verdict"]) => void = () => {},
 ): Verdicts {
   let causes = new Set<string>();
   let files: Swapped[] = [];
+  let refusedFiles: readonly Swapped[] = [];
   let last: string | undefined;
   let writing: Promise<void> = Promise.resolve();
   let waiting = 0;
   let isBad = false;
 
-  const write = async (verdict: Omit<Verdict, "files">, swapped: readonly Swapped[], isBrief: boolean) => {
+  const changesOf = (swapped: readonly Swapped[], isBrief: boolean) =>
+    Promise.all(
+      swapped.map(async ({ destination, before, after }) => ({
+        destination,
+        before: before === undefined ? null : sha256(before),
+        after: after === undefined ? null : sha256(after),
+        diff: isBrief ? undefined : await changedLines(destination, before, after),
+      })),
+    );
+  const write = async (
+    verdict: Omit<Verdict, "files" | "refused">,
+    swapped: readonly Swapped[],
+    refused: readonly Swapped[],
+    isBrief: boolean,
+  ) => {
     try {
-      const changes = await Promise.all(
-        swapped.map(async ({ destination, before, after }) => ({
-          destination,
-          before: before === undefined ? null : sha256(before),
-          after: after === undefined ? null : sha256(after),
-          diff: isBrief ? undefined : await changedLines(destination, before, after),
-        })),
-      );
-      await (await journal()).add({ ...verdict, files: changes });
+      const changes = await changesOf(swapped, isBrief);
+      const notMade = refused.length > 0 ? await changesOf(refused, isBrief) : undefined;
+      await (await journal()).add({ ...verdict, files: changes, refused: notMade });
       isBad = false;
     } catch (error) {
       if (!isBad) log.warn({ err: error }, "the journal is not written");
@@ -76,13 +91,19 @@ export function createVerdicts(
   return {
     because: (cause) => void causes.add(cause),
     swapped: (more) => void files.push(...more),
+    refused(those) {
+      refusedFiles = those;
+    },
     tell(verdict, { services = [], gist = "", tookMs = {}, by, why }) {
       const key = `${verdict} ${gist}`;
+      const refused = refusedFiles;
+      refusedFiles = [];
       const isRepeated = key === last && verdict !== "applied" && verdict !== "reloaded";
       if (files.length === 0 && isRepeated) return;
       // Passes that had nothing to do are no changes.
       if (verdict === "unchanged" && causes.size === 0 && services.length === 0) return;
       last = key;
+      told(verdict);
       // To a process that has just begun, everything is new.
       const news = causes.has(startCause) ? [] : services;
       const named = news.slice(0, mostNames).map((service) => `service ${service}`);
@@ -95,7 +116,7 @@ export function createVerdicts(
       files = [];
       waiting += 1;
       writing = writing
-        .then(() => write(entry, swapped, isBrief))
+        .then(() => write(entry, swapped, refused, isBrief))
         .finally(() => {
           waiting -= 1;
         });

@@ -16,6 +16,8 @@ export interface World {
   readonly keys?: KeySnapshot | "none" | undefined;
   /** The containers of this host; undefined while they are not known, "none" where nobody watches its Docker. */
   readonly containers?: LocalContainers | "none" | undefined;
+  /** The id of the container in which this process runs; undefined outside of one. */
+  readonly ownContainer?: string | undefined;
   /** A file by its absolute path; undefined while it is not known. Without it, files are read as they are asked for. */
   readonly file?: (path: string) => TextFile | undefined;
 }
@@ -79,6 +81,7 @@ function sameServices(before: Snapshot | undefined, after: Snapshot | undefined)
 /** The world as one render sees it: without the refused instances, and remembering what was read. */
 export interface View {
   readonly node: string;
+  readonly ownContainer: string | undefined;
   /** A variable, undefined when it is not set or empty. */
   env(name: string): string | undefined;
   /** A file by its absolute path; empty, and noted as unknown, while it is unknown. */
@@ -133,9 +136,8 @@ export function createView(world: World, without: ReadonlySet<Refusable>): View 
   const known = (name: string, list: readonly Instance[]): readonly Instance[] => {
     const before = lists.get(name);
     if (before) return before;
-    const kept = list.some((instance) => without.has(instance))
-      ? list.filter((instance) => !without.has(instance))
-      : list;
+    const isWhole = without.size === 0 || !list.some((instance) => without.has(instance));
+    const kept = isWhole ? list : list.filter((instance) => !without.has(instance));
     lists.set(name, kept);
     refusable = undefined;
     return kept;
@@ -143,6 +145,7 @@ export function createView(world: World, without: ReadonlySet<Refusable>): View 
 
   return {
     node: world.node,
+    ownContainer: world.ownContainer,
     env(name) {
       const value = Object.hasOwn(world.env, name) ? world.env[name] : undefined;
       if (value) variables.add(value);

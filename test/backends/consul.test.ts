@@ -7,29 +7,50 @@ import { parseBackendUrl } from "../../src/backends/url.ts";
 import { encodeInstance, type Instance, type State } from "../../src/instance.ts";
 import { type Consul, startConsul } from "../servers/consul.ts";
 import { get } from "../servers/http.ts";
+import { freePort } from "../servers/ports.ts";
 import { type FaultProxy, startFaultProxy } from "../servers/proxy.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
+import { openGate } from "./gate.ts";
 
 const signal = new AbortController().signal;
 
-/** Not the run's shared agent: these tests put the whole node into maintenance. */
+const token = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+/** Not the run's shared agent: these tests put the whole node into maintenance, and some come without a token. */
 let consul: Consul;
 beforeAll(async () => {
-  consul = await startConsul();
+  const hcl = `acl {\n  enabled = true\n  default_policy = "deny"\n  tokens {\n    master = "${token}"\n  }\n}\n`;
+  consul = await startConsul({ hcl, token });
 });
 afterAll(() => consul?.stop());
 
-const open = (port: number, timing?: { wait: number; patience: number }): Promise<Backend> =>
-  openConsul(parseBackendUrl(`consul://127.0.0.1:${port}`), { env: {} }, timing);
+const open = (
+  port: number,
+  timing?: { wait: number; patience: number },
+  CONSUL_HTTP_TOKEN = token,
+): Promise<Backend> =>
+  openConsul(parseBackendUrl(`consul://127.0.0.1:${port}`), { env: { CONSUL_HTTP_TOKEN } }, timing);
 
 contractSuite({
   name: "consul:",
   ttl: 2,
   async start() {
+    const gate = await openGate(consul.port);
     return {
-      open: () => open(consul.port),
+      open: () => open(gate.port),
+      cut: async () => gate.cut(),
+      heal: async () => gate.open(),
+      async wipe() {
+        for (const id of Object.keys(await ask<object>("GET", "/agent/services")))
+          await ask("PUT", `/agent/service/deregister/${encodeURIComponent(id)}`);
+        await ask("DELETE", "/kv/?recurse");
+      },
+      openUnreachable: async () => open(await freePort()),
+      async openDenied(key) {
+        await ask("PUT", `/kv/${key}`, "x");
+        return open(consul.port, undefined, "");
+      },
       // Nobody renews any more: to Consul that is all there is of a death.
       openMortal: async () => {
         const backend = await open(consul.port);
@@ -46,7 +67,7 @@ contractSuite({
           Check: { TTL: "10s", Status: "passing" },
         }),
       unclaim: (node) => ask("PUT", `/agent/service/deregister/${encodeURIComponent(`portolan:${node}`)}`),
-      close: async () => {},
+      close: () => gate.close(),
     };
   },
 });
@@ -55,6 +76,7 @@ contractSuite({
 async function ask<T = unknown>(method: string, path: string, body?: unknown, of = consul): Promise<T> {
   const answer = await fetch(`${of.url}/v1${path}`, {
     method,
+    headers: { "x-consul-token": token },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
@@ -665,12 +687,9 @@ describe("consul:", () => {
     });
 
     it("tells a missing right from an outage, and reads the token from a file or the environment", async () => {
-      const token = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
-      const hcl = `acl {\n  enabled = true\n  default_policy = "deny"\n  tokens {\n    master = "${token}"\n  }\n}\n`;
-      const agent = await startConsul({ hcl, token });
       const file = join(tempDir("token"), "token");
       writeFileSync(file, `${token}\n`);
-      const url = `consul://127.0.0.1:${agent.port}`;
+      const url = `consul://127.0.0.1:${consul.port}`;
       const backends = await Promise.all([
         openConsul(parseBackendUrl(url), { env: {} }),
         openConsul(parseBackendUrl(url), { env: { CONSUL_HTTP_TOKEN: token } }),
@@ -697,7 +716,6 @@ describe("consul:", () => {
       );
       expect(denied?.current().known).toBe(false);
       await Promise.all(backends.map((of) => of.close()));
-      await agent.stop();
     });
   });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Backend, instancesOf, ownerText } from "../../src/backends/backend.ts";
 import { createPermits } from "../../src/backends/consul/permits.ts";
 import { openConsulkv } from "../../src/backends/consulkv/consulkv.ts";
@@ -10,10 +10,20 @@ import { freePort } from "../servers/ports.ts";
 import { waitFor } from "../servers/wait.ts";
 import { expectNewWorld, expectUnknown, looksAt, signal } from "./backend-stage.ts";
 import { contractSuite, eventually, someInstance, someOwner } from "./contract/suite.ts";
+import { openGate } from "./gate.ts";
 import { listedSuite } from "./layouts-suite.ts";
 
-const server = inject("consul");
-const open = (url: string): Promise<Backend> => openConsulkv(parseBackendUrl(url), { env: {} });
+const token = "11111111-1111-1111-1111-111111111111";
+/** Not the run's shared agent: these tests take rights and everything else away. */
+let server: Consul;
+beforeAll(async () => {
+  const hcl = `acl {\n  enabled = true\n  default_policy = "deny"\n  tokens {\n    master = "${token}"\n  }\n}`;
+  server = await startConsul({ hcl, token });
+});
+afterAll(() => server?.stop());
+
+const open = (url: string, CONSUL_HTTP_TOKEN = token): Promise<Backend> =>
+  openConsulkv(parseBackendUrl(url), { env: { CONSUL_HTTP_TOKEN } });
 let worlds = 0;
 const prefix = () => {
   worlds += 1;
@@ -29,7 +39,8 @@ const permitted = createPermits(32);
 /** Consul's HTTP API, around the backend. */
 const api = async (method: string, path: string, body?: string) => {
   const url = `${server.url}/v1/${path}`;
-  const answer = await permitted(() => fetch(url, { method, ...(body !== undefined && { body }) }));
+  const headers = { "x-consul-token": token };
+  const answer = await permitted(() => fetch(url, { method, headers, ...(body !== undefined && { body }) }));
   if (!answer.ok && answer.status !== 404)
     throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return answer.status === 404 ? undefined : ((await answer.json()) as unknown);
@@ -53,9 +64,18 @@ contractSuite({
   skips: { states: "only ready instances stand there" },
   async start() {
     const path = prefix();
-    const url = `consulkv://127.0.0.1:${server.port}/${path}`;
+    const gate = await openGate(server.port);
+    const url = `consulkv://127.0.0.1:${gate.port}/${path}`;
     return {
       open: () => open(url),
+      cut: async () => gate.cut(),
+      heal: async () => gate.open(),
+      wipe: async () => void (await api("DELETE", "kv/?recurse")),
+      openUnreachable: async () => open(`consulkv://127.0.0.1:${await freePort()}/${path}`),
+      async openDenied(key) {
+        await put(key, "x");
+        return open(url, "");
+      },
       openMortal: async () => ({ backend: await open(url), die: async () => {} }),
       plant: ({ service, id, address, port }) => put(`${path}/${service}/${id}`, `${address}:${port}`),
       // Without the list, nobody knows whose its keys were: who removes it removes them.
@@ -64,7 +84,7 @@ contractSuite({
         const { keys } = JSON.parse((await get(node))?.text ?? "{}") as { keys: string[] };
         for (const key of [node, ...keys]) await api("DELETE", `kv/${key}`);
       },
-      close: async () => {},
+      close: () => gate.close(),
     };
   },
 });
@@ -211,19 +231,35 @@ describe("consulkv:", () => {
   it("is unknown, not empty, while no server answers", async () => {
     await expectUnknown(await open(`consulkv://127.0.0.1:${await freePort()}/services`));
   });
-});
 
-describe("consulkv: in trouble", () => {
-  let troubled: Consul;
-  beforeAll(async () => {
-    troubled = await startConsul();
+  it("makes one session, however often it may not claim the node", async () => {
+    await api(
+      "PUT",
+      "acl/policy",
+      JSON.stringify({
+        Name: "half",
+        Rules: 'key_prefix "" { policy = "read" } session_prefix "" { policy = "write" }',
+      }),
+    );
+    const made = await api("PUT", "acl/token", JSON.stringify({ Policies: [{ Name: "half" }] }));
+    const half = await open(
+      `consulkv://127.0.0.1:${server.port}/${path}`,
+      (made as { readonly SecretID: string }).SecretID,
+    );
+    const owner = someOwner();
+    const lease = half.lease(owner, 30);
+    for (let at = 0; at < 3; at += 1) {
+      await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
+    }
+    const sessions = (await api("GET", "session/list")) as readonly { readonly Name: string }[];
+    expect(sessions.filter(({ Name }) => Name === `portolan:${owner.node}`)).toHaveLength(1);
+    await half.close();
   });
-  afterAll(() => troubled.stop());
 
   it("keeps what it knows while Consul is away, and takes a wiped one for a new world", async () => {
     const timing = { wait: 30_000, patience: 5_000, grace: 2_000 };
-    const url = parseBackendUrl(`consulkv://127.0.0.1:${troubled.port}/services`);
-    const backend = await openConsulkv(url, { env: {} }, timing);
+    const url = parseBackendUrl(`consulkv://127.0.0.1:${server.port}/services`);
+    const backend = await openConsulkv(url, { env: { CONSUL_HTTP_TOKEN: token } }, timing);
     const owner = someOwner();
     const lease = backend.lease(owner, 60);
     const instance = someInstance(owner, { service: "kept" });
@@ -232,90 +268,18 @@ describe("consulkv: in trouble", () => {
     const observation = backend.observe({ services: "all" });
     const { seen, problem, kept } = looksAt(() => observation);
     await seen("kept");
-    troubled.pause();
+    server.pause();
     observation.refresh();
     await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
     await problem("unreachable");
     expect(kept()).toEqual(["kept"]);
-    troubled.resume();
+    server.resume();
     await problem(undefined);
     const renewed = () => waitFor("a renewal", () => lease.renew(signal), { within: 50_000, every: 200 });
     expect(await renewed()).toMatchObject({ fresh: false });
     // A fresh Consul answers before it can take a session.
-    await expectNewWorld(observation, () => troubled.wipeAndRestart(), lease, renewed, instance);
+    await expectNewWorld(observation, () => server.wipeAndRestart(), lease, renewed, instance);
     await observation.close();
     await backend.close();
-  });
-});
-
-describe("consulkv: with ACLs", () => {
-  const root = "11111111-1111-1111-1111-111111111111";
-  let strict: Consul;
-  beforeAll(async () => {
-    const acl = `acl {\n  enabled = true\n  default_policy = "deny"\n  tokens {\n    master = "${root}"\n  }\n}`;
-    strict = await startConsul({ hcl: acl, token: root });
-  });
-  afterAll(() => strict.stop());
-
-  const admin = async <T>(path: string, body: object): Promise<T> => {
-    const headers = { "x-consul-token": root };
-    const answer = await fetch(`${strict.url}/v1/${path}`, {
-      method: "PUT",
-      headers,
-      body: JSON.stringify(body),
-    });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as T;
-  };
-  /** A backend with a token that has these rights. */
-  const withRights = async (name: string, rules: string) => {
-    await admin("acl/policy", { Name: name, Rules: rules });
-    const { SecretID } = await admin<{ SecretID: string }>("acl/token", { Policies: [{ Name: name }] });
-    const env = { CONSUL_HTTP_TOKEN: SecretID };
-    return openConsulkv(parseBackendUrl(`consulkv://127.0.0.1:${strict.port}/services`), { env });
-  };
-
-  it("makes one session, however often it may not claim the node", async () => {
-    const half = await withRights(
-      "half",
-      'key_prefix "" { policy = "read" } session_prefix "" { policy = "write" }',
-    );
-    const owner = someOwner();
-    const lease = half.lease(owner, 30);
-    for (let at = 0; at < 3; at += 1) {
-      await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_DENIED" });
-    }
-    const answer = await fetch(`${strict.url}/v1/session/list`, { headers: { "x-consul-token": root } });
-    const sessions = (await answer.json()) as { readonly Name: string }[];
-    expect(sessions.filter(({ Name }) => Name === `portolan:${owner.node}`)).toHaveLength(1);
-    await half.close();
-  });
-
-  it("needs the rights of the documentation, and takes nothing that is hidden for empty", async () => {
-    const writer = await withRights(
-      "registrator",
-      'key_prefix "services/" { policy = "write" } key_prefix "portolan/" { policy = "write" } ' +
-        'session_prefix "" { policy = "write" }',
-    );
-    const reader = await withRights("templater", 'key_prefix "services/" { policy = "read" }');
-    const blind = await withRights("nothing", 'key_prefix "elsewhere/" { policy = "read" }');
-    const [seeing, hidden] = [reader, blind].map((backend) => backend.observe({ services: "all" }));
-    if (!seeing || !hidden) throw new Error("two observations");
-    await eventually(seeing, (s) => s.complete && s.services.size === 0);
-    await looksAt(() => hidden).problem("denied");
-    const owner = someOwner();
-    const lease = writer.lease(owner, 30);
-    await lease.renew(signal);
-    await lease.register(someInstance(owner), signal);
-    expect(await lease.owned(signal)).toHaveLength(1);
-    await looksAt(() => seeing).seen("web");
-    await lease.deregister(someInstance(owner), signal);
-    await looksAt(() => seeing).seen("web", 0);
-    await lease.release(signal);
-    expect(hidden.current()).toMatchObject({ known: false, problem: { kind: "denied" } });
-    await expect(reader.lease(someOwner(), 30).renew(signal)).rejects.toMatchObject({
-      code: "BACKEND_DENIED",
-    });
-    for (const backend of [writer, reader, blind]) await backend.close();
   });
 });

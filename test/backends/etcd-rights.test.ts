@@ -1,60 +1,47 @@
 // What `portolan acl etcd` prints is run by a shell, and is enough; each line of it is needed.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
 import { exec } from "../servers/exec.ts";
 import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";
 import {
   type Access,
-  container,
   expectClaimsDenied,
   expectDenied,
+  expectRefused,
+  expectRefusedAllBut,
   expectToWork,
-  inSync,
-  linesOf,
   printed,
+  type Role,
   registrator,
-  templater,
+  roles,
+  rulesAtNeed,
+  rulesOf,
+  work,
 } from "./rights-stage.ts";
 
 let server: Etcd;
 let env: Record<string, string>;
 const passwordFile = join(tempDir("etcd-rights"), "password");
-let users = 0;
 
 beforeAll(async () => {
   await ensureInstalled(["etcdctl"]);
   server = await startEtcd();
   env = { ETCDCTL_API: "3", ETCDCTL_ENDPOINTS: server.url };
   writeFileSync(passwordFile, "secret\n");
-  await etcdctl("user", "add", "root:secret");
-  await etcdctl("role", "add", "root");
-  await etcdctl("user", "grant-role", "root", "root");
-  await etcdctl("auth", "enable");
+  await run(["user add root:secret", "role add root", "user grant-role root root", "auth enable"]);
   env = { ...env, ETCDCTL_USER: "root:secret" };
 });
 afterAll(() => server?.stop());
 
-const etcdctl = (...args: string[]) => exec("etcdctl", args, { env });
+/** Runs commands in a shell; what is printed says `etcdctl` itself. */
+async function run(commands: readonly string[]): Promise<void> {
+  const lines = commands.map((line) => (line.startsWith("etcdctl ") ? line : `etcdctl ${line}`));
+  await exec("sh", ["-e", "-c", lines.join("\n")], { env });
+}
 const urlOf = (place: string) => `etcd://127.0.0.1:${server.port}${place}`;
-
-/** A new user with a role of this name. */
-async function withRole(role: string, place: string): Promise<Access> {
-  users += 1;
-  const user = `user${users}`;
-  await etcdctl("user", "add", `${user}:secret`);
-  await etcdctl("user", "grant-role", user, role);
-  const query = `user=${user}&password-file=${passwordFile}`;
-  return { url: `${urlOf(place)}${place.includes("?") ? "&" : "?"}${query}` };
-}
-
-/** Runs commands of etcdctl in a shell, for roles of other names. */
-async function run(commands: readonly string[], suffix: string): Promise<void> {
-  const script = commands.join("\n").replaceAll(/portolan-(registrator|templater)/g, `$&${suffix}`);
-  await exec("sh", ["-e", "-c", script], { env });
-}
 
 describe.each([
   ["portolan", "/acl", "/acl/services/"],
@@ -62,61 +49,87 @@ describe.each([
   ["skydns", "/acl.local?layout=skydns", "/skydns/local/acl/"],
 ])("etcd: the rights of the layout %s", (layout, place, services) => {
   let text: string;
+  /** Of a user that has this role alone. */
+  const as = (role: Role): Access => ({
+    url: `${urlOf(place)}${place.includes("?") ? "&" : "?"}user=${role}-${layout}&password-file=${passwordFile}`,
+  });
+  /** In commands for a role of this layout alone. */
+  const ours = (command: string) => command.replace(/portolan-\w+/, `$&-${layout}`);
+
   beforeAll(async () => {
     text = await printed("etcd", urlOf(place));
+    await run(rulesOf(text).map(ours));
+    await run(
+      roles.flatMap((role) => [
+        `user add ${role}-${layout}:secret`,
+        `user grant-role ${role}-${layout} portolan-${role}-${layout}`,
+      ]),
+    );
   });
 
-  it("let a registrator and a templater work", async () => {
-    await run(linesOf(text), `-${layout}`);
-    await expectToWork({
-      registrator: await withRole(`portolan-registrator-${layout}`, place),
-      templater: await withRole(`portolan-templater-${layout}`, place),
-      records: async (service) =>
-        (await etcdctl("get", "--prefix", "--keys-only", services)).includes(`${services}${service}/`),
-    });
+  it("are enough, and for nothing else", async () => {
+    for (const role of roles) {
+      await work(role, as(role));
+      await expectRefusedAllBut([role], as(role));
+    }
   });
 
   it.skipIf(layout === "registrator")("are all needed", async () => {
-    for (const role of ["registrator", "templater"] as const) {
-      const lines = linesOf(text, role);
-      const grants = lines.filter((line) => line.includes("grant-permission"));
-      for (const [at, without] of grants.entries()) {
-        const suffix = `-${layout}-without-${at}`;
-        await run(
-          lines.filter((line) => line !== without),
-          suffix,
-        );
-        const access = await withRole(`portolan-${role}${suffix}`, place);
-        const prefix = without.split(" ").at(-1) ?? "";
-        if (role === "templater" && prefix.endsWith("/nodes/")) {
-          const writer = await withRole(`portolan-registrator-${layout}`, place);
-          const why = ["permission denied: the user needs ", prefix, "portolan acl etcd"];
-          await expectClaimsDenied({ registrator: writer, templater: access, why });
-          continue;
-        }
-        const name = `denied-${layout}-${at}`;
-        const web = await container(name);
-        const program =
-          role === "registrator" ? await registrator(access, name) : (await templater(access, name)).program;
-        await expectDenied(
-          program,
+    for (const role of roles) {
+      const grants = rulesOf(text, role).filter((line) => line.includes("grant-permission"));
+      for (const grant of grants) {
+        const [, prefix = ""] = / --prefix=true (\S+)$/.exec(grant) ?? [];
+        await run([`role revoke-permission portolan-${role}-${layout} --prefix=true ${prefix}`]);
+        await expectRefused(
+          role,
+          as(role),
           "permission denied: the user needs ",
           prefix,
           "portolan acl etcd",
-        ).finally(() => web.remove());
+        );
+        await run([ours(grant)]);
       }
     }
+  });
+
+  it("say what elections and keys in templates need besides", async () => {
+    await run(rulesAtNeed(text).map((line) => ours(line).replace("KEYS", "rights/")));
+    await work("elections", as("registrator"));
+    await work("keys", as("templater"));
+  });
+
+  it.runIf(layout === "portolan")("let a registrator and a templater work", async () => {
+    await expectToWork({
+      registrator: as("registrator"),
+      templater: as("templater"),
+      operator: as("operator"),
+      records: async (service) => {
+        const below = await exec("etcdctl", ["get", "--prefix", "--keys-only", services], { env });
+        return below.includes(`${services}${service}/`);
+      },
+    });
+  });
+
+  it.runIf(layout === "portolan")("are named by each program that lacks one", async () => {
+    const why = ["permission denied: the user needs ", "portolan acl etcd"];
+    await expectDenied(await registrator(as("operator"), "lacking"), ...why, "/acl/nodes/lacking");
+    const nodes = `--prefix=true ${services.replace("services", "nodes")}`;
+    await run([`role revoke-permission portolan-templater-${layout} ${nodes}`]);
+    await expectClaimsDenied({ registrator: as("registrator"), templater: as("templater"), why });
   });
 });
 
 it("etcd: with --node the claim of this host is all that a registrator may write beside the services", async () => {
   for (const place of ["/one", "/one.local?layout=skydns"]) {
-    const suffix = place.includes("?") ? "-one-flat" : "-one";
-    await run(linesOf(await printed("etcd", urlOf(place), "--node", "host1"), "registrator"), suffix);
-    const access = await withRole(`portolan-registrator${suffix}`, place);
-    await expectDenied(await registrator(access, "host2"), "BACKEND_DENIED", "nodes/host2");
-    const own = await registrator(access, "host1");
-    const web = await container("host1");
-    await inSync(own).finally(() => Promise.all([own.stop(), web.remove()]));
+    const name = place.includes("?") ? "one-flat" : "one";
+    const rules = rulesOf(await printed("etcd", urlOf(place), "--node", "host1"), "registrator");
+    await run(rules.map((line) => line.replace("portolan-registrator", name)));
+    await run([`user add ${name}:secret`, `user grant-role ${name} ${name}`]);
+    const url = `${urlOf(place)}${place.includes("?") ? "&" : "?"}user=${name}&password-file=${passwordFile}`;
+    await work("registrator", { url }, "host1");
+    await expect(work("registrator", { url }, "host2")).rejects.toMatchObject({
+      code: "BACKEND_DENIED",
+      message: expect.stringContaining("nodes/host2") as string,
+    });
   }
 });

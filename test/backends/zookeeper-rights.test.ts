@@ -2,6 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Lease, ownerText } from "../../src/backends/backend.ts";
+import { openBackend } from "../../src/backends/index.ts";
 import { type Connection, connect } from "../../src/backends/zookeeper/connection.ts";
 import { exec } from "../servers/exec.ts";
 import { ensureInstalled } from "../servers/install.ts";
@@ -9,17 +11,20 @@ import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { fourLetterWord, startZooKeeper, type ZooKeeper } from "../servers/zookeeper.ts";
 import { signal } from "./backend-stage.ts";
+import { someInstance, someOwner } from "./contract/suite.ts";
 import {
   type Access,
-  container,
-  expectClaimsDenied,
   expectDenied,
+  expectRefused,
+  expectRefusedAllBut,
   expectToWork,
-  inSync,
-  linesOf,
+  type Job,
   printed,
   registrator,
+  rulesAtNeed,
+  rulesOf,
   templater,
+  work,
 } from "./rights-stage.ts";
 
 let server: ZooKeeper;
@@ -27,26 +32,12 @@ let server: ZooKeeper;
 let bare: Connection;
 let zkCli: readonly [string, ...string[]];
 const soon = { within: 30_000 };
-let worlds = 0;
 const passwordFile = join(tempDir("zookeeper-rights"), "password");
 
-beforeAll(async () => {
-  const { zookeeper } = await ensureInstalled(["zookeeper"]);
-  server = await startZooKeeper({ tickTime: 1000 });
-  writeFileSync(passwordFile, "secret\n");
+const connected = (digest?: string) => {
   const { host, port } = server;
-  bare = await connect({ host, port, timeout: 20_000, limit: 5_000, keepAlive: true, signal });
-  const library = (name: string) => `/usr/share/java/${name}.jar`;
-  const classpath = [
-    zookeeper.zookeeper,
-    ...["zookeeper-jute", "commons-cli", "slf4j-api"].map(library),
-  ].join(":");
-  zkCli = [zookeeper.java, "-cp", classpath, "org.apache.zookeeper.ZooKeeperMain", "-server", server.address];
-});
-afterAll(async () => {
-  await bare?.end();
-  await server?.stop();
-});
+  return connect({ host, port, digest, timeout: 20_000, limit: 5_000, keepAlive: true, signal });
+};
 
 /** Feeds lines to zkCli.sh; it goes on after a mistake, so the outcome is looked at. */
 async function run(lines: readonly string[]): Promise<void> {
@@ -54,30 +45,95 @@ async function run(lines: readonly string[]): Promise<void> {
   await exec(command, args, { input: `${lines.join("\n")}\nquit\n` });
 }
 
-const urlOf = (place: string) => `zookeeper://${server.address}${place}`;
-const withUser = (url: string) =>
-  `${url}${url.includes("?") ? "&" : "?"}user=lb&password-file=${passwordFile}`;
+/** With the rights of everybody. */
+const shown = (place: string): Access => ({ url: `zookeeper://${server.address}${place}` });
+/** As a user. */
+const as = (user: string, place: string): Access => {
+  const { url } = shown(place);
+  return { url: `${url}${url.includes("?") ? "&" : "?"}user=${user}&password-file=${passwordFile}` };
+};
 
-const places = {
-  portolan: { place: "/acl", query: "", services: "/acl/services" },
-  curator: { place: "/curated", query: "?layout=curator", services: "/curated" },
-  registrator: { place: "/flat", query: "?layout=registrator", services: "/flat" },
+/** Places whose lists lack something: of which node, what is changed in its list, and what then is refused. */
+const lacking = {
+  "c at the services": ["services", ":cd,", ":d,", "registrator", "c (create) on"],
+  "r at the services": ["services", ",world:anyone:r", "", "templater", "r (read) on"],
+  "c at the nodes": ["nodes", ":cd,", ":d,", "registrator", "c (create) on"],
+  "d at the nodes": ["nodes", ":cd,", ":c,", "registrator", "d (delete) on"],
+  "r at the nodes": ["nodes", ",world:anyone:r", "", "templater", "r (read) on"],
+  "c at the overrides": ["overrides", ":cd,", ":d,", "operator", "c (create) on"],
+  "d at the overrides": ["overrides", ":cd,", ":c,", "operator", "d (delete) on"],
+  "r at the overrides": ["overrides", ",world:anyone:r", "", "registrator", "r (read) on"],
+  "c at the templaters": ["templaters", ":cd,", ":d,", "templater", "c (create) on"],
+  "d at the templaters": ["templaters", ":cd,", ":c,", "templater", "d (delete) on"],
+  "r at the templaters": ["templaters", ",world:anyone:r", "", "operator", "r (read) on"],
+} as const satisfies Readonly<Record<string, readonly [string, string, string, Job, string]>>;
+const placeOf = (lack: string) => `/lacking/${lack.replaceAll(" ", "-")}`;
+/** Of a registrator that may not take away what is empty below the services. */
+const keepsEmpty = "/keeps-empty";
+/** Of one that may not read who holds what, in a layout of others. */
+const holdersHidden = "/holders-hidden?layout=curator";
+
+const layouts = {
+  portolan: ["/acl", "/acl/services"],
+  curator: ["/curated?layout=curator", "/curated"],
+  registrator: ["/flat?layout=registrator", "/flat"],
 } as const;
-type LayoutName = keyof typeof places;
+
+beforeAll(async () => {
+  const { zookeeper } = await ensureInstalled(["zookeeper"]);
+  server = await startZooKeeper({ tickTime: 1000 });
+  writeFileSync(passwordFile, "secret\n");
+  bare = await connected();
+  const library = (name: string) => `/usr/share/java/${name}.jar`;
+  const classpath = [
+    zookeeper.zookeeper,
+    ...["zookeeper-jute", "commons-cli", "slf4j-api"].map(library),
+  ].join(":");
+  zkCli = [zookeeper.java, "-cp", classpath, "org.apache.zookeeper.ZooKeeperMain", "-server", server.address];
+
+  const lines: string[] = [];
+  for (const [place] of Object.values(layouts)) {
+    for (const [role, user] of [
+      ["registrator", "lb"],
+      ["templater", "reader"],
+    ] as const) {
+      const text = await printed("zookeeper", role, as(user, place).url);
+      lines.push(...rulesOf(text), ...rulesAtNeed(text));
+    }
+  }
+  /** All lists of a place for one user, one of them changed. */
+  const changed = async (place: string, node: string, from: string, to: string) => {
+    const rules = rulesOf(await printed("zookeeper", as("lb", place).url));
+    const list = rules.find((rule) => rule.startsWith("setAcl ") && rule.includes(`${node} `)) ?? "";
+    expect(list).toContain(from);
+    lines.push(...rules.map((rule) => (rule === list ? list.replace(from, to) : rule)));
+  };
+  for (const [lack, [node, from, to]] of Object.entries(lacking))
+    await changed(placeOf(lack), node, from, to);
+  await changed(keepsEmpty, "services", ":cd,", ":c,");
+  await changed(holdersHidden, "nodes", ",world:anyone:r", "");
+  await run(lines);
+});
+afterAll(async () => {
+  await bare?.end();
+  await server?.stop();
+});
+
+const denied = (right: string) => [
+  "no right to do this",
+  `the user needs ${right} `,
+  "portolan acl zookeeper",
+];
 
 describe("zookeeper: the printed rights", () => {
-  it.each(Object.entries(places))(
-    "let a registrator and a templater work in the layout %s",
-    async (_layout, of) => {
-      const { place, query, services } = of;
-      const writer: Access = { url: withUser(urlOf(`${place}${query}`)) };
-      await run(linesOf(await printed("zookeeper", writer.url)));
-      await expectToWork({
-        registrator: writer,
-        templater: { url: urlOf(`${place}${query}`) },
-        records: async (service) => ((await bare.list(`${services}/${service}`)) ?? []).length > 0,
-      });
-      // Nobody else may write.
+  it.each(Object.entries(layouts))(
+    "of the layout %s are enough, and nobody may do more",
+    async (_layout, [place, services]) => {
+      for (const job of ["registrator", "operator", "elections"] as const) await work(job, as("lb", place));
+      await work("templater", as("reader", place));
+      await expectRefusedAllBut(["registrator", "operator", "elections", "keys"], as("lb", place));
+      await expectRefusedAllBut(["templater", "keys"], as("reader", place));
+      await expectRefusedAllBut(["keys"], shown(place));
       await expect(bare.create(`${services}/intruder`, "", "persistent")).rejects.toMatchObject({
         code: "BACKEND_DENIED",
         message: expect.stringContaining(`the user needs c (create) on ${services};`) as string,
@@ -85,104 +141,76 @@ describe("zookeeper: the printed rights", () => {
     },
   );
 
-  /** Prints the rights for a place of its own, changes one access list, and applies them. */
-  const granted = async (
-    node: "services" | "nodes",
-    from: string,
-    to: string,
-    layout: LayoutName = "portolan",
-  ) => {
-    const { place, query, services } = places[layout];
-    worlds += 1;
-    const at = `${place}-${worlds}`;
-    const access = { url: withUser(urlOf(`${at}${query}`)) };
-    const lines = linesOf(await printed("zookeeper", access.url));
-    const list = lines.filter((line) => line.startsWith("setAcl "))[node === "services" ? 0 : 1] ?? "";
-    expect(list).toContain(from);
-    await run(lines.map((line) => (line === list ? list.replace(from, to) : line)));
-    const shown = { url: urlOf(`${at}${query}`) };
-    return { access, shown, node: list.split(" ")[1] ?? "", services: services.replace(place, at) };
-  };
-  const name = () => `less-${worlds}`;
-  const denied = (right: string, node: string) =>
-    ["no right to do this", `the user needs `, `${right} on ${node}`, "portolan acl zookeeper"] as const;
-
-  it.each([
-    ["services", "cd,world:anyone:r", "d,world:anyone:r", "c (create)"],
-    ["services", ":cd,world:anyone:r", ":cd", "r (read)"],
-    ["nodes", ":cd,", ":d,", "c (create)"],
-  ] as const)(
-    "need the list of %s to hold %s and not %s for a registrator",
-    async (which, from, to, right) => {
-      const { access, node } = await granted(which, from, to);
-      const web = await container(name());
-      await expectDenied(await registrator(access, name()), ...denied(right, node)).finally(() =>
-        web.remove(),
-      );
-    },
-  );
-
-  it("need r of everybody for a templater", async () => {
-    const { shown, node } = await granted("services", ",world:anyone:r", "");
-    const { program } = await templater(shown, name());
-    const connected = async () =>
-      Number(/zk_connection_request_count\s+(\d+)/.exec(await fourLetterWord(server.port, "mntr"))?.[1]);
-    const before = await connected();
-    await waitFor("it to try again and again", async () => (await connected()) > before + 2, soon);
-    // It leaves no connection behind: there is ours, its own, and the one that asks.
-    const open = (await fourLetterWord(server.port, "cons")).trim().split("\n");
-    expect(open.length).toBeLessThanOrEqual(3);
-    await expectDenied(program, ...denied("r (read)", node));
+  it.each(Object.entries(lacking))("need %s", async (lack, [node, , , job, right]) => {
+    await expectRefused(job, as("lb", placeOf(lack)), ...denied(right), `${placeOf(lack)}/${node}`);
   });
 
-  it("need r of everybody at the nodes, where a templater looks who lives", async () => {
-    const { access, shown, node } = await granted("nodes", ",world:anyone:r", "");
-    await expectClaimsDenied({ registrator: access, templater: shown, why: denied("r (read)", node) });
-  });
-
-  it("need d for the next run of a registrator", async () => {
-    const { access, node } = await granted("nodes", ":cd,", ":c,");
-    const program = await registrator(access, name());
-    await inSync(program);
-    await program.restart();
-    await expectDenied(program, ...denied("d (delete)", node));
-  });
-
-  it("need d for taking the node of a service away with its last instance, which else stays", async () => {
-    for (const [from, to, left] of [
-      ["cd,", "c,", true],
-      ["cd,", "cd,", false],
-    ] as const) {
-      const { access, services: below } = await granted("services", from, to);
-      const program = await registrator(access, name());
-      const web = await container(name());
-      await waitFor("the record", async () => (await bare.list(`${below}/${name()}`))?.length === 1, soon);
-      await web.remove();
-      await waitFor("the end", async () => !(await bare.list(`${below}/${name()}`))?.length, soon);
-      await inSync(program);
-      if (!left) await waitFor("no node", async () => !(await bare.exists(`${below}/${name()}`)), soon);
-      expect(await bare.exists(`${below}/${name()}`)).toBe(left);
-      await program.stop();
-    }
-  });
-
-  it("need r for telling who holds what is in the way, in the layouts of others", async () => {
-    const { access, node, services: below } = await granted("nodes", ",world:anyone:r", "", "curator");
-    const [{ host, port }, digest] = [server, "lb:secret"];
-    const other = await connect({
-      host,
-      port,
-      digest,
-      timeout: 20_000,
-      limit: 5_000,
-      keepAlive: true,
-      signal,
+  it("let a registrator and a templater work", async () => {
+    const [place, services] = layouts.portolan;
+    await expectToWork({
+      registrator: as("lb", place),
+      templater: as("reader", place),
+      operator: as("lb", place),
+      records: async (service) => ((await bare.list(`${services}/${service}`)) ?? []).length > 0,
     });
-    const web = await container(name());
-    await other.create(`${below}/${name()}/${name()}:${web.name}:80`, "{}", "persistent");
-    await expectDenied(await registrator(access, name()), ...denied("r (read)", node)).finally(() =>
-      web.remove(),
+  });
+
+  it("are named by each program that lacks one", async () => {
+    const hidden = placeOf("r at the services");
+    const { program } = await templater(shown(hidden), "lacking");
+    const connects = async () =>
+      Number(/zk_connection_request_count\s+(\d+)/.exec(await fourLetterWord(server.port, "mntr"))?.[1]);
+    const before = await connects();
+    await waitFor("it to try again and again", async () => (await connects()) > before + 2, soon);
+    // It leaves no connection behind: there are ours, its own for records and for its note, and the one that asks.
+    const open = (await fourLetterWord(server.port, "cons")).trim().split("\n");
+    expect(open.length).toBeLessThanOrEqual(4);
+    await expectDenied(program, ...denied("r (read) on"), `${hidden}/services;`);
+    const closed = placeOf("c at the nodes");
+    await expectDenied(
+      await registrator(as("lb", closed), "lacking"),
+      ...denied("c (create) on"),
+      `${closed}/nodes;`,
     );
-    await other.end();
+  });
+
+  describe("need, beside what is refused without them,", () => {
+    const leased = async (place: string, use: (lease: Lease, name: string) => Promise<void>) => {
+      const backend = await openBackend(as("lb", place).url, { env: {} });
+      const owner = someOwner();
+      const lease = backend.lease(owner, 10);
+      await lease.renew(signal);
+      await use(lease, owner.node);
+      await lease.release(signal);
+      await backend.close();
+    };
+
+    it("d for taking the node of a service away with its last instance, which else stays", async () => {
+      for (const [place, stays] of [
+        [keepsEmpty, true],
+        [layouts.portolan[0], false],
+      ] as const) {
+        await leased(place, async (lease, service) => {
+          const instance = someInstance(someOwner(), { service });
+          const ours = { ...instance, owner: ownerText({ node: service, engine: "", run: "" }) };
+          await lease.register(ours, signal);
+          await lease.deregister(ours, signal);
+          expect(await bare.exists(`${place}/services/${service}`)).toBe(stays);
+        });
+      }
+    });
+
+    it("r for telling who holds what is in the way, in the layouts of others", async () => {
+      const other = await connected("lb:secret");
+      await leased(holdersHidden, async (lease, service) => {
+        const instance = someInstance(someOwner(), { service });
+        await other.create(`/holders-hidden/${service}/${instance.id}`, "{}", "persistent");
+        await expect(lease.register(instance, signal)).rejects.toMatchObject({
+          code: "BACKEND_DENIED",
+          message: expect.stringMatching(/needs r \(read\) on .*\/nodes;/) as string,
+        });
+      });
+      await other.end();
+    });
   });
 });

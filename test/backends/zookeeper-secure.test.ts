@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import zookeeperClient from "node-zookeeper-client";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backend, instancesOf } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
@@ -100,4 +102,53 @@ describe("zookeeper: with a user", () => {
     await backend.close();
     await gate.close();
   });
+
+  it("says the new password once its file has it, and goes on in the same session", async () => {
+    const file = join(tempDir("zookeeper-user"), "password");
+    await writeFile(file, "first\n");
+    const root = `/zookeeper-password-${process.pid}`;
+    const backend = await open(`zookeeper://${server.address}${root}?user=member&password-file=${file}`);
+    const owner = someOwner();
+    const lease = backend.lease(owner, 10);
+    await lease.renew(signal);
+    const instance = someInstance(owner);
+    await lease.register(instance, signal);
+    // All of it is another user's from now on: the same name, and another password.
+    await hand(root, "member:first", "member:second");
+    await expect(lease.register({ ...instance, port: 7 }, signal)).rejects.toMatchObject({
+      code: "BACKEND_DENIED",
+      message: expect.not.stringContaining("first") as string,
+    });
+    await writeFile(file, "second\n");
+    const write = () => lease.register({ ...instance, port: 7 }, signal);
+    await waitFor("the new password", write, { within: 50_000, every: 100 });
+    expect(await lease.renew(signal)).toMatchObject({ fresh: false });
+    expect(await lease.owned(signal)).toMatchObject([{ port: 7 }]);
+    await lease.release(signal);
+    await backend.close();
+  });
+
+  /** Gives all nodes below a path, which belong to one user, to another one. */
+  async function hand(root: string, from: string, to: string): Promise<void> {
+    const client = zookeeperClient.createClient(server.address);
+    client.addAuthInfo("digest", Buffer.from(from));
+    client.connect();
+    const digest = createHash("sha1").update(to).digest("base64");
+    const { ACL, Id, Permission } = zookeeperClient;
+    const list = [
+      new ACL(Permission.ALL, new Id("digest", `${to.split(":")[0]}:${digest}`)),
+      new ACL(Permission.READ, new Id("world", "anyone")),
+    ];
+    const handOne = async (path: string): Promise<void> => {
+      const names = await new Promise<readonly string[]>((resolve, reject) =>
+        client.getChildren(path, (error, found) => (error ? reject(error) : resolve(found ?? []))),
+      );
+      for (const name of names) await handOne(`${path}/${name}`);
+      await new Promise<void>((resolve, reject) =>
+        client.setACL(path, list, -1, (error) => (error ? reject(error) : resolve())),
+      );
+    };
+    await handOne(root);
+    client.close();
+  }
 });

@@ -89,7 +89,7 @@ contractSuite({
       async openDenied(key) {
         const closed = chroot();
         const [above = ""] = key.split("/");
-        await createClosed(closed, ["services", "nodes", "locks", above, key]);
+        await createClosed(closed, ["services", "nodes", "locks", "overrides", "templaters", above, key]);
         return open(`zookeeper://${server.address}${closed}`);
       },
       async plant(instance) {

@@ -4,12 +4,13 @@ import { loadavg } from "node:os";
 import { ensureInstalled } from "../servers/install.ts";
 import { cleanLeftovers } from "../servers/leftovers.ts";
 import { benchAgent } from "./agent.ts";
-import { buildFloor } from "./build-floor.ts";
+import { buildProgram } from "./build-program.ts";
 import { type Containers, startContainers } from "./containers.ts";
 import { startCrowd } from "./crowd.ts";
 import { type BenchOptions, readOptions, type Subject } from "./options.ts";
 import type { Programs } from "./programs.ts";
 import { benchRegistrator } from "./registrator.ts";
+import { benchRegistry } from "./registry.ts";
 import { benchRender } from "./render.ts";
 import { type Result, tableOf } from "./result.ts";
 import { benchScale } from "./scale.ts";
@@ -81,10 +82,21 @@ async function scale(options: BenchOptions, programs: Programs, notes: Notes): P
   }
 }
 
+async function registry(options: BenchOptions, notes: Notes): Promise<void> {
+  const reader = await buildProgram("registry/main.ts");
+  for (const subject of options.only) {
+    if (subject === "memory") continue;
+    await noting(notes, `${subject}, ${options.registry} services`, async () => {
+      const store = await startStore(subject);
+      return benchRegistry(subject, store, reader, options.registry).finally(store.stop);
+    });
+  }
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const notes: Notes = { results: [], loads: { start: load() } };
-  if (options.render) await noting(notes, "render", async () => benchRender());
+  if (options.render) await noting(notes, "render", benchRender);
   if (options.only.length > 0) await benchServers(options, notes);
   const { results, loads } = notes;
   const order = [...new Set(results.map(({ what }) => what))];
@@ -99,10 +111,11 @@ async function main(): Promise<number> {
 async function benchServers(options: BenchOptions, notes: Notes): Promise<void> {
   await cleanLeftovers();
   const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
-  const floor = await buildFloor();
+  const floor = await buildProgram("floor/main.ts");
   const programs: Programs = { cli: options.cli, floor, haproxy: haproxy.haproxy, n: options.n };
   if (options.n > 0) await latencies(options, programs, notes);
   if (options.scale > 0) await scale(options, programs, notes);
+  if (options.registry > 0) await registry(options, notes);
 }
 
 try {

@@ -10,6 +10,8 @@ export interface CountedStore {
   readonly url: string;
   /** Calls since the last `forget`: beats and reads too. In a folder: files that appeared, changed or went. */
   calls(): number;
+  /** Bytes both ways since then. In a folder: none. */
+  bytes(): number;
   forget(): void;
   stop(): Promise<void>;
 }
@@ -29,6 +31,7 @@ export async function countStore(
   return {
     url: url.href.replace(/\/$/, ""),
     calls: () => count[name](proxy.counts()),
+    bytes: () => proxy.counts().bytesToServer + proxy.counts().bytesToClient,
     forget: proxy.resetCounts,
     stop: proxy.stop,
   };
@@ -54,6 +57,7 @@ async function countFolder(url: URL): Promise<CountedStore> {
   return {
     url: url.href,
     calls: () => changes,
+    bytes: () => 0,
     forget: () => {
       changes = 0;
     },

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly render: boolean;
   /** Containers of the part that measures many of them; 0 leaves it out. */
   readonly scale: number;
+  /** Services, of ten instances, of the part that reads many of them from each store; 0 leaves it out. */
+  readonly registry: number;
   /** Where the results go as JSON, besides the table. */
   readonly json: string | undefined;
   /** The built product. */
@@ -30,6 +32,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     options: {
       n: { type: "string", default: "30" },
       scale: { type: "string", default: "500" },
+      registry: { type: "string", default: "1000" },
       only: { type: "string", default: parts.join() },
       json: { type: "string" },
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
@@ -42,6 +45,10 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (!Number.isInteger(scale) || scale < 0) {
     throw new Error(`--scale ${values.scale}: not a number of containers`);
   }
+  const registry = Number(values.registry);
+  if (!Number.isInteger(registry) || registry < 0) {
+    throw new Error(`--registry ${values.registry}: not a number of services`);
+  }
   const chosen = values.only.split(",").map((name) => {
     const part = parts.find((one) => one === name);
     if (!part) throw new Error(`--only ${name}: not one of ${parts.join(", ")}`);
@@ -51,6 +58,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   return {
     n,
     scale,
+    registry,
     only,
     render: chosen.includes("render"),
     json: values.json,

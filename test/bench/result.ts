@@ -1,15 +1,20 @@
 import { type Stats, statsOf } from "./stats.ts";
 
+/** What was promised of the product's median: to be below so much in its unit, or so many times the floor's at most. */
+export type Aim = { readonly below: number } | { readonly ratio: number };
+
 /** One measured thing, of the product and of its floor. */
 export interface Result {
   readonly subject: string;
   /** E.g. `container started → record readable`. */
   readonly what: string;
-  readonly unit: "ms" | "MB" | "%" | "calls";
+  readonly unit: "ms" | "MB" | "KB" | "%" | "calls";
   readonly product: Stats;
   readonly floor: Stats;
   /** Of the medians. Undefined where the floor is too close to nothing to be divided by. */
   readonly ratio: number | undefined;
+  /** Absent where nothing was promised. */
+  readonly aim?: Aim | undefined;
 }
 
 /** Samples of the product and of the floor, taken in turn. */
@@ -19,30 +24,48 @@ export interface Samples {
 }
 
 /** A result from its samples. */
-export function resultOf(subject: string, what: string, unit: Result["unit"], samples: Samples): Result {
+export function resultOf(
+  subject: string,
+  what: string,
+  unit: Result["unit"],
+  samples: Samples,
+  aim?: Aim,
+): Result {
   const [product, floor] = [statsOf(samples.product), statsOf(samples.floor)];
   const ratio = floor.median < 0.1 ? undefined : product.median / floor.median;
-  return { subject, what, unit, product, floor, ratio };
+  return { subject, what, unit, product, floor, ratio, aim };
+}
+
+/** The aim of a result, and whether it was reached. */
+function verdictOf({ aim, product, ratio }: Result): string {
+  if (aim === undefined) return "";
+  const isReached = "below" in aim ? product.median < aim.below : (ratio ?? 0) <= aim.ratio;
+  const wanted = "below" in aim ? `below ${aim.below}` : `ratio up to ${aim.ratio}`;
+  return `${wanted}: ${isReached ? "reached" : "MISSED"}`;
 }
 
 /** The results as aligned text. */
 export function tableOf(results: readonly Result[]): string {
-  const head = ["backend", "what", "n", "median", "p95", "floor", "p95", "ratio", ""];
-  const rows = results.map(({ subject, what, unit, product, floor, ratio }) => [
-    subject,
-    what,
-    String(product.n),
-    number(product.median),
-    number(product.p95),
-    number(floor.median),
-    number(floor.p95),
-    ratio === undefined ? "-" : ratio.toFixed(2),
-    unit,
-  ]);
+  const head = ["backend", "what", "n", "median", "p95", "floor", "p95", "ratio", "", "aim"];
+  const rows = results.map((result) => {
+    const { subject, what, unit, product, floor, ratio } = result;
+    return [
+      subject,
+      what,
+      String(product.n),
+      number(product.median),
+      number(product.p95),
+      number(floor.median),
+      number(floor.p95),
+      ratio === undefined ? "-" : ratio.toFixed(2),
+      unit,
+      verdictOf(result),
+    ];
+  });
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
-  const isText = (column: number) => column < 2 || column === head.length - 1;
+  const isText = (column: number) => column < 2 || column >= head.length - 2;
   return [head, ...rows]
     .map((row) =>
       row

@@ -3,8 +3,8 @@ import { wallClock } from "./wall-clock.ts";
 
 /** What a watch tells, with the moment of it; one may wait for a value. */
 export interface Seen<T> {
-  /** Called by the watch. */
-  tell(value: T): void;
+  /** Called by the watch; `at` is the Unix time in ms, when it was not now. */
+  tell(value: T, at?: number): void;
   /** Unix time in ms at which the next fitting value is told; none that was told before counts. */
   next(fits: (value: T) => boolean): Promise<number>;
 }
@@ -16,8 +16,7 @@ const patience = 10_000;
 export function createSeen<T>(what: string): Seen<T> {
   const waiting = new Set<(value: T, at: number) => void>();
   return {
-    tell(value) {
-      const at = wallClock();
+    tell(value, at = wallClock()) {
       for (const take of [...waiting]) take(value, at);
     },
     next: (fits) =>

@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { parse } from "yaml";
+import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { instance, registryFolder } from "./registry-folder.ts";
@@ -37,7 +39,9 @@ function createPlace() {
   };
   writeFileSync(join(dir, "portolan.yaml"), JSON.stringify(config));
   return {
+    dir,
     folder,
+    config,
     put: (service: string, port: number) => registry.put(instance(service, port)),
     drop: (service: string) => rmSync(join(dir, "registry", "services", service), { recursive: true }),
     files: () => readdirSync(folder).filter((name) => !name.startsWith(".")),
@@ -101,4 +105,29 @@ it("check, render, its diff, a dry run, the journal and a rollback know all of i
   expect((await run("rollback", "conf.d/{{name}}.conf", "--release")).code).toBe(0);
   place.start();
   await waitFor("the change again", () => place.running() === "db: 5432\nmine\nweb: 80\n", soon);
+});
+
+it("the example of docs/templates.md checks each file with nginx", async () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/templates.md"), "utf8");
+  const [, yaml = ""] = /^## A file for each service\n[\s\S]*?```yaml\n([\s\S]*?)```/m.exec(page) ?? [];
+  const { nginx } = await ensureInstalled(["nginx"]);
+  const place = createPlace();
+  const { dir, folder } = place;
+  const config = yaml
+    .replaceAll("/etc/nginx/conf.d", folder)
+    .replaceAll("nginx -t", `${nginx.nginx} -t -e stderr -g 'pid ${dir}/pid;'`)
+    .replaceAll("/run/site.conf", `${dir}/site.conf`)
+    .replace(/reload: .*/, "reload: none");
+  const templater = parse(config);
+  writeFileSync(join(dir, "portolan.yaml"), JSON.stringify({ ...place.config, templater }));
+  place.put("web", 80);
+  const site = "server { listen 127.0.0.1:1; server_name {{name}}; }\n";
+  writeFileSync(join(dir, "site.nginx.hbs"), site);
+  place.start();
+  const expected = site.replace("{{name}}", "web");
+  await waitFor("the file", () => place.read("svc-web.conf") === expected, soon);
+  writeFileSync(join(dir, "site.nginx.hbs"), site.replace("listen", "lissen"));
+  const isTold = async () => (await place.run("journal")).stdout.includes('unknown directive "lissen"');
+  await waitFor("the refusal", isTold, soon);
+  expect(place.read("svc-web.conf")).toBe(expected);
 });

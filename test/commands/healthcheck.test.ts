@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { openStateDir } from "../../src/state-dir.ts";
+import { createMetrics } from "../../src/status/metrics.ts";
 import { startStatusServer } from "../../src/status/server.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
@@ -21,7 +22,11 @@ const check = (dir: string) => runHere(["healthcheck", "--state-dir", dir], dir)
 
 async function served(): Promise<string> {
   const daemon = () => ({ notReady: () => ["Docker is away"], status: () => ({}) });
-  const server = await startStatusServer({ host: "127.0.0.1", port: 0, version: "1", daemon });
+  const server = await startStatusServer({
+    ...{ host: "127.0.0.1", port: 0, version: "1", command: "registrator" },
+    metrics: createMetrics(),
+    daemon,
+  });
   onTestFinished(() => server.close());
   return server.address;
 }

@@ -54,9 +54,10 @@ describe("the JSON Schema of the config file", () => {
     expect(isAccepted(text)).toBe(false);
   });
 
-  it("is published, and named in the first line of the examples", () => {
-    const published = readFileSync("portolan.schema.json", "utf8");
-    expect(JSON.parse(published)).toEqual(configJsonSchema());
+  // `npx vitest run test/config/json-schema.test.ts -u` writes it anew.
+  it("is published, and named in the first line of the examples", async () => {
+    const text = `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`;
+    await expect(text).toMatchFileSnapshot("../../portolan.schema.json");
     for (const example of ["haproxy", "nginx"]) {
       const text = readFileSync(`examples/${example}/portolan.yaml`, "utf8");
       expect(text.split("\n")[0]).toBe("# yaml-language-server: $schema=../../portolan.schema.json");

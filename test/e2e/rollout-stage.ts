@@ -1,4 +1,4 @@
-// What containers are replaced on: a Docker, a registrator, a registry in a folder, a templater, a load balancer.
+// What containers are replaced on: a Docker, a registrator, a registry, a templater, a load balancer.
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -22,6 +22,8 @@ export interface Balancer {
   readonly proxy: ProxyUnderTest;
   /** On which it listens, at 127.0.0.1. */
   readonly port: number;
+  /** Whether clients' connections outlive a change: those that are idle end with a reload. */
+  readonly keepsConnections: boolean;
   readonly server: TestServer;
   readonly templater: TestServer;
 }
@@ -29,6 +31,8 @@ export interface Balancer {
 /** Everything that is needed to replace containers under load. */
 export interface RolloutStage {
   readonly url: string;
+  /** The label of the containers that its registrator sees, with its value. */
+  readonly mark: string;
   /** Options of `portolan stop` and `rollout` on this stage. */
   readonly options: readonly string[];
   /** A script that replaces the container of which it is told by another one of the same name. */
@@ -60,18 +64,29 @@ createServer((request, response) => {
 }).listen(8080);
 `;
 
-/** Starts everything but a load balancer. `drain` is what the containers give to requests in flight. */
-export async function startRolloutStage(host: DockerHost, drain = "200ms"): Promise<RolloutStage> {
+/** What a stage is made of; by default its registry is a folder, and requests in flight get 200 ms. */
+export interface StageOptions {
+  /** Tells the containers of one stage from those of another on the same Docker. */
+  readonly name?: string;
+  /** The registry, empty and of this stage alone. */
+  readonly url?: string;
+  /** What the containers give to requests in flight. */
+  readonly drain?: string;
+}
+
+/** Starts everything but a load balancer. */
+export async function startRolloutStage(host: DockerHost, options: StageOptions = {}): Promise<RolloutStage> {
   await importWebImage(host);
   const dir = tempDir("rollout");
-  const url = `file://${join(dir, "registry")}`;
+  const { name: stage = "file", url = `file://${join(dir, "registry")}`, drain = "200ms" } = options;
   writeFileSync(join(dir, "server.cjs"), server);
-  const node = "rollout-host";
+  const node = `rollout-${stage}`;
+  const mark = `portolan.rollout=${stage}`;
   const program = executable("node") ?? process.execPath;
   const readable = ["/usr", "/lib", "/lib64"].flatMap((path) => ["--volume", `${path}:${path}:ro`]);
   const run = [
     ...["run", "--detach", ...readable, "--volume", `${dir}:/app:ro`, "--publish", "8080"],
-    ...["--label", "SERVICE_NAME=web", "--label", `SERVICE_HTTP_HOST=${page}`],
+    ...["--label", mark, "--label", "SERVICE_NAME=web", "--label", `SERVICE_HTTP_HOST=${page}`],
     ...["--label", `SERVICE_DRAIN=${drain}`, "--stop-timeout", "5"],
   ];
   const command = [webImage, program, "/app/server.cjs"];
@@ -84,7 +99,8 @@ export async function startRolloutStage(host: DockerHost, drain = "200ms"): Prom
   );
   chmodSync(replace, 0o755);
   const where = ["--docker", host.dockerHost, "--node", node];
-  const registrator = await startProgram("registrator", [...where, "--ip", host.address, url]);
+  const ours = ["--ip", host.address, "--select", mark];
+  const registrator = await startProgram("registrator", [...where, ...ours, url]);
   const running: TestServer[] = [registrator];
   const names: string[] = [];
   const backend = await openBackend(url, { env: {} });
@@ -104,6 +120,7 @@ export async function startRolloutStage(host: DockerHost, drain = "200ms"): Prom
 
   return {
     url,
+    mark,
     options: [...where, "--backend", url],
     replace,
     records,
@@ -138,7 +155,7 @@ export async function startRolloutStage(host: DockerHost, drain = "200ms"): Prom
       };
       await waitFor("old workers to end", () => workers().length === proxy.workers, { within: 40_000 });
       const port = Number(proxy.env.PORTOLAN_HTTP_BIND?.split(":")[1]);
-      return { proxy, port, server: balancer, templater };
+      return { proxy, port, keepsConnections: name === "haproxy", server: balancer, templater };
     },
     async stop() {
       await backend.close();

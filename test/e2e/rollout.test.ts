@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { acknowledged, encodeAcknowledgement } from "../../src/acknowledgement.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import { runHere, startHere } from "../commands/run-here.ts";
+import { startConsul } from "../servers/consul.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
+import { webImage } from "../servers/image.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { type Balancer, page, type RolloutStage, startRolloutStage } from "./rollout-stage.ts";
@@ -29,7 +31,8 @@ afterAll(async () => {
 
 const portolan = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   runHere(args, tempDir("rollout"), { PATH: process.env.PATH, ...env });
-const load = () => startSteadyLoad({ port: haproxy.port, host: page, rate: 100, connections: 8 });
+const load = ({ port, keepsConnections }: Balancer = haproxy) =>
+  startSteadyLoad({ port, host: page, rate: 100, connections: 8, keepAlive: keepsConnections });
 const ids = () =>
   new Map(stage.records().map(({ container }) => [container?.name ?? "", container?.id ?? ""]));
 const states = () => new Map(stage.records().map(({ container, state }) => [container?.name ?? "", state]));
@@ -71,71 +74,121 @@ describe("portolan rollout", () => {
     expect(ended).toMatchObject({ code: 1, stdout: "web-1\n" });
     expect(ended.stderr).toContain("replaced: web-1\n");
     expect(ended.stderr).toContain("failed at web-2; left: web-3\n");
-    expect(ended.stderr).toContain("FAILED: sh exited with code 3; web-2 is not replaced");
+    expect(ended.stderr).toContain("exited with code 3");
     await allReady();
     expect(ids().get("web-2")).toBe(before.get("web-2"));
     expect(await notes("overrides")).toEqual([]);
   });
 
-  it("recreates what compose has made by compose, in its project", async () => {
+  it("makes what compose has scaled anew by compose; the old one goes on where the new one does not get ready", async () => {
     const dir = tempDir("compose");
     const calls = join(dir, "calls");
     const labels = { service: "app", project: "shop", "project.config_files": "/srv/shop/compose.yaml" };
-    const given = Object.entries(labels).flatMap(([key, value]) => [
-      ...["--label", `com.docker.compose.${key}=${value}`],
-    ]);
-    const run = ["run", "--detach", "--label", "SERVICE_DRAIN=0", "--publish", "80", ...given];
-    const web = ["portolan-test/web:1"];
-    await host.docker([...run, "--name", "app-0", "--label", "SERVICE_NAME=app", ...web]);
-    await host.docker([
-      ...run.slice(0, -given.length),
-      "--name",
-      "app-1",
-      "--label",
-      "SERVICE_NAME=app",
-      ...web,
-    ]);
-    onTestFinished(async () => void (await host.docker(["rm", "--force", "app-0", "app-1"])));
-    await waitFor(
-      "both",
-      () => stage.records("app").filter(({ state }) => state === "ready").length === 2,
-      soon,
+    const given = Object.entries(labels).flatMap(
+      ([key, value]) => `--label=com.docker.compose.${key}=${value}`,
     );
-    // Debian's Docker comes without compose: what would be run is noted, and done.
-    const words = [...run, "--name", "app-0", "--label", "SERVICE_NAME=app", ...web].join(" ");
-    writeFileSync(
-      join(dir, "docker"),
-      `#!/bin/sh\necho "$COMPOSE_PROJECT_NAME $COMPOSE_FILE $*" >> ${calls}\nPATH=\${PATH#*:}\ndocker rm --force app-0 > /dev/null && exec docker ${words} > /dev/null\n`,
-      { mode: 0o755 },
+    const run = ["run", "--detach", "--publish", "80", `--label=${stage.mark}`];
+    const app = ["--label=SERVICE_NAME=app", "--label=SERVICE_DRAIN=0", "--stop-timeout=0"];
+    const of = (name: string, more: readonly string[] = given) => [...run, ...app, `--name=${name}`, ...more];
+    await host.docker([...of("app-1"), webImage]);
+    await host.docker([...of("app-2"), webImage]);
+    await host.docker([...of("alone", []), webImage]);
+    onTestFinished(
+      async () => void (await host.docker(["rm", "--force", "app-1", "app-2", "app-3", "app-4", "alone"])),
     );
-    const args = ["rollout", "app-0", ...stage.options];
-    const ended = await portolan(args, { PATH: `${dir}:${process.env.PATH}` });
-    expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: "app-0\n" });
-    expect(readFileSync(calls, "utf8")).toBe(
-      "shop /srv/shop/compose.yaml compose up -d --no-deps --force-recreate app\n",
-    );
-    const other = await portolan(["rollout", "app-1", ...stage.options]);
+    const apps = () => stage.records("app").map(({ container, state }) => `${container?.name} ${state}`);
+    const are = (...expected: readonly string[]) =>
+      waitFor(`apps: ${expected}`, () => apps().join() === expected.join(), soon);
+    await are("alone ready", "app-1 ready", "app-2 ready");
+
+    // Debian's Docker comes without compose: what it would be told is noted, and done.
+    const compose = (name: string, more: readonly string[]) =>
+      writeFileSync(
+        join(dir, "docker"),
+        `#!/bin/sh
+echo "$COMPOSE_PROJECT_NAME $COMPOSE_FILE $*" >> ${calls}
+PATH=\${PATH#*:}
+[ "$1" = compose ] && set -- ${[...of(name), ...more, webImage].join(" ")}
+exec docker "$@" > /dev/null
+`,
+        { mode: 0o755 },
+      );
+    const rollout = (name: string, ...more: readonly string[]) =>
+      portolan(["rollout", name, ...stage.options, ...more], { PATH: `${dir}:${process.env.PATH}` });
+    const called = "shop /srv/shop/compose.yaml compose up -d --no-deps --no-recreate --scale app=3 app\n";
+
+    compose("app-3", ["--health-cmd=false", "--health-interval=1h"]);
+    const failed = await rollout("app-1", "--timeout", "1s");
+    expect(failed, failed.stderr).toMatchObject({ code: 1, stdout: "" });
+    expect(failed.stderr).toContain("no new ready instance of app within 1 s after app-1");
+    expect(readFileSync(calls, "utf8")).toBe(called);
+    await are("alone ready", "app-1 ready", "app-2 ready", "app-3 starting");
+    await host.docker(["rm", "--force", "app-3"]);
+    await are("alone ready", "app-1 ready", "app-2 ready");
+
+    compose("app-4", []);
+    const id = stage.records("app").find(({ container }) => container?.name === "app-1")?.container?.id;
+    const ended = await rollout("app-1");
+    expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: "app-1\n" });
+    const shop = "shop /srv/shop/compose.yaml";
+    expect(readFileSync(calls, "utf8")).toBe(`${called}${called}${shop} stop ${id}\n${shop} rm ${id}\n`);
+    await are("alone ready", "app-2 ready", "app-4 ready");
+
+    const other = await rollout("alone");
     expect(other).toMatchObject({ code: 78, stdout: "" });
-    expect(other.stderr).toContain("compose has not made app-1, so nobody knows how to replace it");
+    expect(other.stderr).toContain("compose has not made alone, so nobody knows how to replace it");
   });
 
   it("does not drain the last ready instance of a service", async () => {
-    const labels = ["--label", "SERVICE_NAME=lone"];
-    await host.docker([
-      "run",
-      "--detach",
-      "--name",
-      "lone",
-      ...labels,
-      "--publish",
-      "80",
-      "portolan-test/web:1",
-    ]);
+    const labels = ["--label", stage.mark, "--label", "SERVICE_NAME=lone"];
+    await host.docker(["run", "--detach", "--name", "lone", ...labels, "--publish", "80", webImage]);
     onTestFinished(async () => void (await host.docker(["rm", "--force", "lone"])));
     await waitFor("it", () => stage.records("lone").length === 1, soon);
     const ended = await portolan(["rollout", "lone", ...stage.options, "--", "true"]);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain("lone is the last ready instance of lone: draining it would leave nobody");
+  });
+});
+
+// Consul has no folders, so that it is this stage's alone.
+const registries = {
+  etcd: async () => {
+    const { host, port } = inject("etcd");
+    return { url: `etcd://${host}:${port}/rollout`, stop: async () => {} };
+  },
+  consul: async () => {
+    const { host, port, stop } = await startConsul();
+    return { url: `consul://${host}:${port}`, stop };
+  },
+  zookeeper: async () => ({
+    url: `zookeeper://${inject("zookeeper").address}/rollout`,
+    stop: async () => {},
+  }),
+};
+
+describe.each([
+  ["etcd", "nginx"],
+  ["consul", "haproxy"],
+  ["zookeeper", "haproxy"],
+] as const)("portolan rollout and stop by %s, with %s", (store, proxy) => {
+  it("lose no request", async () => {
+    const registry = await registries[store]();
+    onTestFinished(registry.stop);
+    const other = await startRolloutStage(host, { name: store, url: registry.url });
+    onTestFinished(other.stop);
+    const names = [`${store}-1`, `${store}-2`] as const;
+    await Promise.all(names.map(other.web));
+    const requests = load(await other.balance(proxy));
+    await waitFor("the load", () => requests.sent() > 20, soon);
+    const replaced = await portolan(["rollout", names[0], ...other.options, "--", other.replace]);
+    const stopped = await portolan(["stop", names[1], ...other.options]);
+    const { sent, answered, failed } = await requests.stop();
+    expect(replaced, replaced.stderr).toMatchObject({ code: 0, stdout: `${names[0]}\n` });
+    expect(replaced.stderr).toMatch(/out of rotation, applied by \S+:[0-9a-f]{8}\n/);
+    expect(stopped, stopped.stderr).toMatchObject({ code: 0, stdout: `${names[1]}\n` });
+    expect(failed).toEqual([]);
+    expect(answered).toBe(sent);
+    expect(other.records().map(({ container }) => container?.name)).toEqual([names[0]]);
   });
 });
 
@@ -160,7 +213,7 @@ describe("portolan stop", () => {
       const late = await portolan(["stop", "web-3", ...stage.options, "--timeout", "500ms"]);
       expect(late.code).toBe(1);
       expect(late.stderr).toMatch(/not applied by \S+:[0-9a-f]{8} within 0.5 s/);
-      expect(late.stderr).toContain("web-3: the drain is taken back");
+      expect(late.stderr).toContain("web-3: takes the drain back");
       await allReady();
 
       const running = startHere(["stop", "web-3", ...stage.options], tempDir("stop"));

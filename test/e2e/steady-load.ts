@@ -1,4 +1,4 @@
-// Requests at a rate, whatever the answers take: on connections that are kept, GET and POST, each one counted.
+// Requests at a rate, whatever the answers take, as long as the machine keeps up: GET and POST, each one counted.
 import { Agent, request } from "node:http";
 
 /** What became of the requests. */
@@ -22,19 +22,22 @@ export interface SteadyLoad {
 export interface LoadOptions {
   readonly port: number;
   readonly host: string;
-  /** Requests per second; every fourth is a POST. */
+  /** Requests per second, of which at most those of one second are under way; every fourth is a POST. */
   readonly rate: number;
-  /** Connections at most, all of which stay open. */
+  /** Connections at most. */
   readonly connections: number;
+  /** Whether they all stay open; else each request has its own. Default true. */
+  readonly keepAlive?: boolean;
 }
 
 /** ms between two moments at which requests are sent. */
 const tick = 5;
 
 /** Starts it. */
-export function startSteadyLoad({ port, host, rate, connections }: LoadOptions): SteadyLoad {
+export function startSteadyLoad(options: LoadOptions): SteadyLoad {
+  const { port, host, rate, connections, keepAlive = true } = options;
   // In turn, so that none is idle for so long that the load balancer closes it.
-  const agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: "fifo" });
+  const agent = new Agent({ keepAlive, maxSockets: connections, scheduling: "fifo" });
   const failed: string[] = [];
   const open = new Set<Promise<void>>();
   let [sent, answered, slowest] = [0, 0, 0];
@@ -77,10 +80,13 @@ export function startSteadyLoad({ port, host, rate, connections }: LoadOptions):
     void done.then(() => open.delete(done));
   };
 
-  const began = performance.now();
+  let [before, due] = [performance.now(), 0];
   const timer = setInterval(() => {
-    const due = ((performance.now() - began) / 1000) * rate;
-    while (sent < due) {
+    const now = performance.now();
+    // What a machine has not managed for longer than a second is not made up for.
+    due = Math.min(due + ((now - before) / 1000) * rate, rate);
+    before = now;
+    for (; due >= 1 && open.size < rate; due -= 1) {
       sent += 1;
       one(sent);
     }

@@ -6,6 +6,7 @@ import { dockerGenLanguage } from "../../src/migrate/docker-gen.ts";
 import type { Note } from "../../src/migrate/note.ts";
 import { turnFile } from "../../src/migrate/template-file.ts";
 import { compileTemplate, renderTemplate } from "../../src/templater/render.ts";
+import type { World } from "../../src/templater/view.ts";
 import { localContainer } from "../local-container.ts";
 import { instance, worldOf } from "../templater/golden/world.ts";
 
@@ -21,14 +22,14 @@ const world = worldOf([
   instance({ id: "h1:db-1:5432", service: "db", port: 5432, tags: ["master"], role: "master" }),
 ]);
 
-/** What a turned template of consul-template gives. */
-function rendered(text: string): string {
-  const { files, notes } = turn(text);
+/** What a turned template gives. */
+function rendered(text: string, language?: Language, of: World = world): string {
+  const { files, notes } = turn(text, language);
   expect(notes.filter(({ kind }) => kind === "missing")).toEqual([]);
   const [main, ...others] = files.map(({ path, text: body }) => ({ path: `/${path}`, text: body }));
   const partials = new Map(others.map((file) => [file.path.replace(/^.*\/|\.hbs$/g, ""), file]));
   const source = { path: "/a.hbs", text: main?.text ?? "", partials, format: "text" as const };
-  const result = renderTemplate(compileTemplate(source), world);
+  const result = renderTemplate(compileTemplate(source), of);
   return result.status === "rendered" ? result.text : "it waits";
 }
 
@@ -191,12 +192,26 @@ describe("a template of docker-gen", () => {
       "web:1 web:1 web:1 ",
     ],
     ["{{ range $ }}{{ len .PublishedAddresses }}{{ end }}", "000"],
+    ['{{ range whereNot $ "Name" "db-1" }}{{ .Name }} {{ end }}', "api-1 web-1 "],
+    ['{{ range whereNotExist $ "Env.VIRTUAL_HOST" }}{{ .Name }}{{ end }}', "db-1"],
+    ['{{ range whereLabelDoesNotExist $ "app.tier" }}{{ .Name }} {{ end }}', "db-1 web-1 "],
+    ['{{ range whereAny $ "Env.VIRTUAL_HOST" "," (split "b.x,c.x" ",") }}{{ .Name }}{{ end }}', "api-1"],
+    ['{{ range whereAll $ "Env.VIRTUAL_HOST" "," (split "a.x,b.x" ",") }}{{ .Name }}{{ end }}', "api-1"],
+    ['{{ range groupByKeys $ "Env.VIRTUAL_HOST" }}{{ . }};{{ end }}', "a.x;a.x,b.x;"],
+    ["{{ range $k := keys (index $ 0).Env }}{{ $k }} {{ end }}", "VIRTUAL_HOST VIRTUAL_PORT "],
+    ['{{ range intersect (split "a,b,c" ",") (split "c,b,x" ",") }}{{ . }}{{ end }}', "bc"],
+    ['{{ range sortStringsDesc (split "a,c,b" ",") }}{{ . }}{{ end }}', "cba"],
+    ['{{ range sortObjectsByKeysDesc $ "Name" }}{{ .Name }} {{ end }}', "web-1 db-1 api-1 "],
+    [
+      '{{ range $ }}{{ when (eq .Name "db-1") "d" "-" }}{{ ternary "p" "n" (contains .Env "VIRTUAL_PORT") }}{{ end }}',
+      "-pdn-n",
+    ],
+    ['{{ if exists "/nowhere" }}yes{{ else }}no{{ end }}{{ include "/nowhere" }}', "no"],
+    ['{{ define "s" }}{{ .Name }};{{ end }}{{ range $ }}{{ eval "s" . }}{{ end }}', "api-1;db-1;web-1;"],
+    ["{{ with .CurrentContainer }}{{ .Name }}{{ end }}", "web-1"],
+    ['{{ range where $ "ID" .Docker.CurrentContainerID }}{{ .Name }}{{ end }}', "web-1"],
     ['{{ range groupByWithDefault $ "Env.VIRTUAL_PORT" "80" }}{{ len . }} {{ end }}', "2 1 "],
   ])("%s, over containers", (go, text) => {
-    const { text: hbs, notes } = turn(go, dockerGenLanguage);
-    expect(notes.filter(({ kind }) => kind === "missing")).toEqual([]);
-    const source = { path: "/a.hbs", text: hbs ?? "", partials: new Map(), format: "text" as const };
-    const result = renderTemplate(compileTemplate(source), { ...world, containers });
-    expect(result).toMatchObject({ text });
+    expect(rendered(go, dockerGenLanguage, { ...world, containers, ownContainer: "web-1" })).toBe(text);
   });
 });

@@ -14,7 +14,7 @@ const host = "10.0.0.5";
 describe("explain", () => {
   const known = { id: "id-web-1", name: "web-1", state: "running" };
   const of = (world: ReturnType<typeof engine>, over: Parameters<typeof settings>[0] = {}) =>
-    explain(known, { engine: world, settings: settings(over), hostAddress: host });
+    explain(known, { engine: world, settings: settings(over), hostAddress: host, ordered: [] });
 
   it("tells the instances, what is not registered, and what should be mended", () => {
     const labels = {
@@ -86,11 +86,29 @@ describe("explain", () => {
       engine: engine(container()),
       settings: settings(),
       hostAddress: { unknown: "no route" },
+      ordered: { unknown: "no answer" },
     };
     expect(explain(known, evidence)).toMatchObject({
       hostAddress: null,
       hostAddressUnknown: "no route",
+      overridesUnknown: "no answer",
       notRegistered: [{ port: "80", reason: "no route" }],
+    });
+  });
+
+  it("says what operators have ordered, with their names", () => {
+    const evidence = { engine: engine(container()), settings: settings(), hostAddress: host };
+    const by = { since: "2026-01-31T12:00:00Z", by: "ann@lb" };
+    const target = { id: "host1:web-1:80", node: "host1", container: "id-web-1" };
+    const ordered = [
+      { target, tags: { ...by, added: ["blue"], removed: [] } },
+      { target: { node: "host1" }, drain: by },
+    ];
+    const [one] = explain(known, { ...evidence, ordered }).instances;
+    expect(one?.instance).toMatchObject({ tags: ["blue"], state: "draining" });
+    expect(one?.origins).toMatchObject({
+      tags: "override by ann@lb since 2026-01-31T12:00:00Z",
+      state: "override by ann@lb since 2026-01-31T12:00:00Z",
     });
   });
 

@@ -364,7 +364,7 @@ describe("several backends", () => {
     expect([dead, hung, slow].map(states)).toEqual([[], [], []]);
     await advance(5000);
     expect(states(slow)).toEqual(["paused"]);
-    const backends = (daemon.status() as { backends: { problem?: string }[] }).backends;
+    const { backends } = daemon.status();
     expect(backends.map(({ problem }) => problem !== undefined)).toEqual([true, true, false, false]);
     dead.script.mode = "ok";
     hung.script.mode = "ok";

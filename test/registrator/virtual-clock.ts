@@ -1,4 +1,5 @@
 // A clock whose time passes only when a test says so, with the exports of src/clock.ts: for `vi.mock`.
+import { setMaxListeners } from "node:events";
 
 let now = 0;
 let sequence = 0;
@@ -72,6 +73,7 @@ export const after = (ms: number, action: () => void): (() => void) => set(ms, a
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal?.aborted) return resolve();
+    if (signal) setMaxListeners(0, signal);
     const done = () => {
       cancel();
       signal?.removeEventListener("abort", done);
@@ -83,14 +85,19 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
 
 export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortSignal {
   const own = new AbortController();
-  const cancel = set(ms, () => own.abort(new DOMException("late", "TimeoutError")));
-  for (const signal of signals) {
-    const forward = () => {
-      cancel();
-      own.abort(signal.reason);
-    };
-    if (signal.aborted) forward();
-    else signal.addEventListener("abort", forward, { once: true });
+  const settle = (reason: unknown) => {
+    cancel();
+    for (const signal of signals) signal.removeEventListener("abort", forward);
+    own.abort(reason);
+  };
+  const forward = (event: Event) => settle((event.target as AbortSignal).reason);
+  const cancel = set(ms, () => settle(new DOMException("late", "TimeoutError")));
+  const over = signals.find(({ aborted }) => aborted);
+  if (over) settle(over.reason);
+  for (const signal of over ? [] : signals) {
+    // As in src/clock.ts: many calls at once share one signal.
+    setMaxListeners(0, signal);
+    signal.addEventListener("abort", forward, { once: true });
   }
   return own.signal;
 }

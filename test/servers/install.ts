@@ -62,6 +62,11 @@ const needs = {
   },
   // They complete command lines with the scripts that `portolan completion` writes.
   shells: { bash: program("bash", "bash"), zsh: program("zsh", "zsh"), fish: program("fish", "fish") },
+  prometheus: {
+    prometheus: program("prometheus", "prometheus"),
+    promtool: program("promtool", "prometheus"),
+  },
+  chromium: { chromium: program("chromium", "chromium", "chromium-browser") },
   curator: {
     // It runs a Java source file, which needs the compiler.
     java: { find: () => executable("javac") && executable("java"), packages: ["default-jdk-headless"] },

@@ -4,11 +4,13 @@ import type { Socket } from "node:net";
 /** What happens to bytes: they go on, wait, or disappear. */
 export type Traffic = "pass" | "hold" | "drop";
 
-/** Settings of a direction, shared by all its connections and read anew for every chunk. */
+/** Settings of a direction, read anew for every chunk. */
 export interface LaneRules {
   traffic: Traffic;
   /** Delay of every chunk, in ms. */
   latency: number;
+  /** Bytes per second; `Infinity`: as many as come. */
+  rate: number;
 }
 
 /** The events of a stream, in order. */
@@ -33,7 +35,7 @@ export interface LaneSpec {
   readonly from: Socket;
   /** Undefined while it is not connected. */
   readonly to: () => Socket | undefined;
-  readonly rules: Readonly<LaneRules>;
+  readonly rules: () => Readonly<LaneRules>;
   /** Gets each chunk when it arrives. */
   readonly seen: (bytes: Buffer) => void;
   /** How many of `size` bytes may go on now; less makes the rest wait for the next `pump`. */
@@ -48,31 +50,37 @@ export function createLane({ from, to, rules, seen, allowance, reset }: LaneSpec
   let torn = false;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
+  /** When the next bytes may go on at the rate that is set. */
+  let freeAt = 0;
 
   const take = (parcel: { kind: "bytes"; bytes: Buffer } | { kind: "end" } | { kind: "reset" }): void => {
     if (closed) return;
-    if (rules.traffic === "drop") {
+    const { traffic, latency } = rules();
+    if (traffic === "drop") {
       torn = true;
       return;
     }
-    waiting.push({ ...parcel, due: performance.now() + rules.latency });
+    waiting.push({ ...parcel, due: performance.now() + latency });
     pump();
   };
 
   const pump = (): void => {
     if (closed) return;
-    if (rules.traffic === "drop" && waiting.length > 0) {
+    const { traffic, rate } = rules();
+    if (traffic === "drop" && waiting.length > 0) {
       torn = true;
       waiting = [];
     }
     clearTimeout(timer);
     const target = to();
-    if (rules.traffic !== "pass" || target === undefined) return;
+    if (traffic !== "pass" || target === undefined) return;
+    // A twentieth of a second's worth at a time, and a byte at least.
+    const portion = Math.max(1, Math.floor(rate / 20));
     for (;;) {
       const [next] = waiting;
       if (next === undefined || closed) return;
       // Timers may fire a little early; half a millisecond is not worth another one.
-      const left = next.due - performance.now();
+      const left = Math.max(next.due, rate === Infinity ? 0 : freeAt) - performance.now();
       if (left > 0.5) {
         timer = setTimeout(pump, left);
         return;
@@ -81,14 +89,16 @@ export function createLane({ from, to, rules, seen, allowance, reset }: LaneSpec
       if (next.kind === "reset") reset();
       else if (next.kind === "end") target.end();
       else {
-        const size = allowance(next.bytes.length);
+        const wanted = Math.min(next.bytes.length, portion);
+        const size = allowance(wanted);
+        freeAt = performance.now() + (size / rate) * 1_000;
         if (size > 0 && !target.write(next.bytes.subarray(0, size))) {
           from.pause();
           target.once("drain", () => from.resume());
         }
         if (size < next.bytes.length) {
           waiting.unshift({ ...next, bytes: next.bytes.subarray(size) });
-          return;
+          if (size < wanted) return;
         }
       }
     }

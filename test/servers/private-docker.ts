@@ -53,7 +53,8 @@ export async function startPrivateDocker({
     farewell();
   };
   try {
-    await exec("ip", ["link", "add", bridge, "type", "bridge"]);
+    // Without an address of its own it takes one of its ports', and containers lose it whenever that port goes.
+    await exec("ip", ["link", "add", bridge, "address", "02:00:00:00:00:01", "type", "bridge"]);
     await exec("ip", ["address", "add", `${bridgeAddress}/24`, "dev", bridge]);
     await exec("ip", ["link", "set", bridge, "up"]);
     const dockerd = await startDockerd({

@@ -124,6 +124,32 @@ describe.each(["TCP", "Unix"] as const)("faults over %s", (family) => {
     await client.says("d", `${client.text()}dd`);
   });
 
+  test("throttles: so many bytes a second, in order, and all of the rest when it ends", async () => {
+    const proxy = await start();
+    const client = call(proxy);
+    await client.says("a", "aa");
+    proxy.throttle(20, "toClient");
+    const begin = performance.now();
+    client.socket.write("bcdef");
+    await waitFor("four bytes", () => client.text().length >= 6, soon);
+    expect(performance.now() - begin).toBeGreaterThan(140);
+    expect("aabcdefbcdef".startsWith(client.text())).toBe(true);
+    proxy.throttle(Infinity, "toClient");
+    await client.says("", "aabcdefbcdef");
+  });
+
+  test("forgets: what is open goes silent, new connections work, and silence ends in a reset", async () => {
+    const proxy = await start();
+    const [old, idle] = [call(proxy), call(proxy)];
+    await Promise.all([old.says("a", "aa"), idle.says("a", "aa")]);
+    proxy.forget();
+    old.socket.write("b");
+    await call(proxy).says("c", "cc");
+    expect([old.text(), old.events, idle.events]).toEqual(["aa", [], []]);
+    await proxy.pass();
+    await Promise.all([old.isCutOff(), idle.isCutOff()]);
+  });
+
   test("lets so many bytes through and no more", async () => {
     const proxy = await start();
     const client = call(proxy);

@@ -59,6 +59,13 @@ export interface FaultProxy {
   refuse(): void;
   /** Every chunk comes `ms` later, in order; 0 takes it back. Applies to `pass`. */
   latency(ms: number, direction?: Direction): void;
+  /** Each connection carries so many bytes a second, one by one where they are few; `Infinity` takes it back. Applies to `pass`. */
+  throttle(bytesPerSecond: number, direction?: Direction): void;
+  /**
+   * A firewall that restarted: what is open now is half-open from here on, as by `drop`, until `pass` resets it. New
+   * connections work.
+   */
+  forget(): void;
   /** Resets (TCP RST) all open connections; what happens to new ones does not change. */
   cut(): void;
   /** Lets `bytes` (at least 1) more bytes go to clients, all connections together, and then does that: a response ends in its middle. */
@@ -75,6 +82,7 @@ interface Link {
   readonly number: number;
   readonly client: Socket;
   upstream: Socket | undefined;
+  isForgotten: boolean;
   readonly lanes: Lane[];
 }
 
@@ -82,8 +90,9 @@ interface Link {
 export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy> {
   const listen = options.listen ?? { port: await freePort() };
   const rules = {
-    toServer: { traffic: "pass", latency: 0 } as LaneRules,
-    toClient: { traffic: "pass", latency: 0 } as LaneRules,
+    toServer: { traffic: "pass", latency: 0, rate: Infinity } as LaneRules,
+    toClient: { traffic: "pass", latency: 0, rate: Infinity } as LaneRules,
+    forgotten: { traffic: "drop", latency: 0, rate: Infinity } as LaneRules,
   };
   const tally = { requests: [] as HttpRequestLine[], frames: new Map<string, number>() } satisfies Tally;
   const sums = { connections: 0, toServer: 0, toClient: 0 };
@@ -114,7 +123,7 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
       createLane({
         from: upstream,
         to: () => link.client,
-        rules: rules.toClient,
+        rules: () => (link.isForgotten ? rules.forgotten : rules.toClient),
         seen: observer("toClient", link.number),
         allowance: burn,
         reset: () => end(link),
@@ -139,7 +148,7 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
   const accept = (client: Socket): void => {
     accepted += 1;
     sums.connections += 1;
-    const link: Link = { number: accepted, client, upstream: undefined, lanes: [] };
+    const link: Link = { number: accepted, client, upstream: undefined, isForgotten: false, lanes: [] };
     const observe = observer("toServer", accepted);
     const measure = options.protocol === undefined ? undefined : createMeter(options.protocol, tally);
     links.add(link);
@@ -148,7 +157,7 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
       createLane({
         from: client,
         to: () => (link.upstream?.readyState === "open" ? link.upstream : undefined),
-        rules: rules.toServer,
+        rules: () => (link.isForgotten ? rules.forgotten : rules.toServer),
         seen: (bytes) => {
           observe(bytes);
           measure?.(bytes);
@@ -171,7 +180,7 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
     ...addressOf(listen),
     pass: async () => {
       fuse = undefined;
-      for (const link of links) if (link.lanes.some((lane) => lane.isTorn())) end(link);
+      for (const link of links) if (link.isForgotten || link.lanes.some((lane) => lane.isTorn())) end(link);
       set("pass", "both");
       await door.open();
     },
@@ -183,6 +192,16 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
     },
     latency: (ms, direction = "both") => {
       for (const one of both(direction)) rules[one].latency = ms;
+    },
+    throttle: (bytesPerSecond, direction = "both") => {
+      for (const one of both(direction)) rules[one].rate = bytesPerSecond;
+      for (const link of links) pump(link);
+    },
+    forget: () => {
+      for (const link of links) {
+        link.isForgotten = true;
+        pump(link);
+      }
     },
     cut: () => {
       for (const link of links) end(link);

@@ -14,6 +14,8 @@ export interface ZooKeeperOptions {
   readonly tickTime?: number;
   /** Further lines of zoo.cfg. */
   readonly config?: string;
+  /** Further arguments of its Java, for example system properties. */
+  readonly jvm?: readonly string[];
   /** Its number in an ensemble, whose lines stand in `config`. Default: it stands alone. */
   readonly member?: number;
 }
@@ -57,6 +59,7 @@ export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<Zo
     // A short life: no second compiler, one small heap, no waiting for the disk.
     ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dzookeeper.forceSync=no"],
     ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath],
+    options.jvm ?? [],
     [`org.apache.zookeeper.server.${member === undefined ? "ZooKeeperServerMain" : "quorum.QuorumPeerMain"}`],
     [config],
   ].flat();

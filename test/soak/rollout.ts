@@ -1,6 +1,7 @@
 // `npm run soak:rollout`: containers are replaced again and again under load, and every request counts; see README.md.
 import { parseArgs } from "node:util";
 import { portolan } from "../e2e/program.ts";
+import { startRegistry, storeNames } from "../e2e/registries.ts";
 import { page, type RolloutStage, startRolloutStage } from "../e2e/rollout-stage.ts";
 import { type LoadResult, startSteadyLoad } from "../e2e/steady-load.ts";
 import { startDockerHost } from "../servers/docker.ts";
@@ -19,19 +20,25 @@ function readOptions(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      store: { type: "string", default: "file" },
       replacements: { type: "string", default: "100" },
+      stops: { type: "string", default: "100" },
       rate: { type: "string", default: "1000" },
       connections: { type: "string", default: "64" },
       drain: { type: "string", default: "1s" },
     },
   });
-  const numberOf = (name: "replacements" | "rate" | "connections") => {
+  const numberOf = (name: "replacements" | "stops" | "rate" | "connections") => {
     const number = Number(values[name]);
     if (Number.isInteger(number) && number > 0) return number;
     throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
   };
+  const store = storeNames.find((name) => name === values.store);
+  if (!store) throw new Error(`--store ${values.store}: one of ${storeNames.join(", ")}`);
   return {
+    store,
     replacements: numberOf("replacements"),
+    stops: numberOf("stops"),
     rate: numberOf("rate"),
     connections: numberOf("connections"),
     drain: values.drain,
@@ -66,7 +73,11 @@ async function underLoad(
   const began = performance.now();
   let done = 0;
   try {
-    for (; done < count; done++) await one(names[done % names.length] ?? "");
+    while (done < count) {
+      await one(names[done % names.length] ?? "");
+      done += 1;
+      if (done % 10 === 0) say(`${what}: ${done} of ${count}`);
+    }
   } finally {
     report(what, done, (performance.now() - began) / 1000, await requests.stop());
   }
@@ -74,12 +85,13 @@ async function underLoad(
 }
 
 async function main(): Promise<number> {
-  const { replacements, rate, connections, drain } = readOptions(process.argv.slice(2));
+  const { store, replacements, stops, rate, connections, drain } = readOptions(process.argv.slice(2));
   await cleanLeftovers();
   const host = await startDockerHost();
+  const registry = await startRegistry(store);
   let stage: RolloutStage | undefined;
   try {
-    stage = await startRolloutStage(host, drain);
+    stage = await startRolloutStage(host, { url: registry.url, drain });
     for (const name of names) await stage.web(name);
     const { port } = await stage.balance("haproxy");
     const load = { port, host: page, rate, connections };
@@ -91,7 +103,7 @@ async function main(): Promise<number> {
     // The same by hand: what everybody does without this.
     const isReady = (name: string) =>
       records().some(({ container, state }) => container?.name === name && state === "ready");
-    await underLoad("docker stop", replacements, load, async (name) => {
+    await underLoad("docker stop", stops, load, async (name) => {
       await host.docker(["stop", name]);
       await exec(replace, [], { env: { DOCKER_HOST: host.dockerHost, PORTOLAN_CONTAINER: name } });
       await waitFor(`${name} to be ready`, () => isReady(name), { within: 30_000 });
@@ -99,6 +111,7 @@ async function main(): Promise<number> {
     return rolled.failed.length === 0 ? 0 : 1;
   } finally {
     await stage?.stop();
+    await registry.stop();
     await host.stop();
   }
 }

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { isLoopback } from "../../src/status/address.ts";
+import { createMetrics } from "../../src/status/metrics.ts";
 import { type StatusOptions, type StatusServer, startStatusServer } from "../../src/status/server.ts";
 
 let server: StatusServer | undefined;
@@ -10,8 +11,14 @@ afterEach(() => server?.close());
 
 const ready: StatusOptions["daemon"] = () => ({ notReady: () => [], status: () => ({ node: "h1" }) });
 
+const options = (port: number, daemon: StatusOptions["daemon"]): StatusOptions => ({
+  ...{ host: "127.0.0.1", port, version: "1.2.3", command: "registrator" },
+  metrics: createMetrics(),
+  daemon,
+});
+
 async function start(daemon: StatusOptions["daemon"] = ready): Promise<StatusServer> {
-  server = await startStatusServer({ host: "127.0.0.1", port: 0, version: "1.2.3", daemon });
+  server = await startStatusServer(options(0, daemon));
   return server;
 }
 
@@ -62,6 +69,42 @@ describe("the status pages", () => {
     expect(JSON.parse(body)).toMatchObject({ version: "1.2.3", pid: process.pid, notReady: [], node: "h1" });
   });
 
+  it("/ is the page, which may run nothing but its own script", async () => {
+    const { address } = await start();
+    const answer = await fetch(`http://${address}/`);
+    expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(answer.headers.get("content-security-policy")).toMatch(/default-src 'none'; script-src 'self';/);
+    const files = [...(await answer.text()).matchAll(/(?:src|href)="([\w.]+)"/g)].map(([, file]) => file);
+    expect(files).toContain("page.js");
+    for (const file of files) expect((await fetch(`http://${address}/${file}`)).status).toBe(200);
+    for (const path of ["/cli.js", "/../cli.js", "/page", "/constructor"])
+      expect((await ask(path)).status).toBe(404);
+  });
+
+  it("/events tells what there is, then what has changed, and ends with the server", async () => {
+    let node = "h1";
+    const docker = { url: "unix:///d", id: "e", apiVersion: "1.41", problem: undefined, staleSeconds: 0 };
+    const status = () => ({ docker, node, instances: [], overrides: [], remarks: [], backends: [] });
+    const { address } = await start(() => ({ notReady: () => [], status }));
+    const answer = await fetch(`http://${address}/events`);
+    expect(answer.headers.get("content-type")).toBe("text/event-stream");
+    const events = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const next = async () => JSON.parse(((await events?.read())?.value ?? "").replace(/^data: /, ""));
+    expect(await next()).toMatchObject({
+      process: { pid: process.pid },
+      docker: { node: "h1" },
+      remarks: [],
+    });
+    node = "h2";
+    let news = await next();
+    while (news.docker === undefined) news = await next();
+    expect(news.docker.node).toBe("h2");
+    expect(Object.keys(news)).not.toContain("remarks");
+    const ended = expect(events?.closed).rejects.toThrow();
+    await server?.close();
+    await ended;
+  });
+
   it("answer GET on known paths only", async () => {
     await start();
     expect((await ask("/nothing")).status).toBe(404);
@@ -101,7 +144,7 @@ describe("the status pages", () => {
   it("say so when the address is taken", async () => {
     const { address } = await start();
     const port = Number(address.split(":")[1]);
-    const second = startStatusServer({ host: "127.0.0.1", port, version: "", daemon: ready });
+    const second = startStatusServer(options(port, ready));
     await expect(second).rejects.toMatchObject({
       code: "ADDRESS_IN_USE",
       message: expect.stringContaining(address),

@@ -1,4 +1,5 @@
 // One file for each service: `forEach`.
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -24,6 +25,7 @@ import type { Target } from "../../src/templater/target.ts";
 import { instance } from "../commands/registry-folder.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
+import { mount } from "./workspace.ts";
 
 const soon = { within: 20_000 };
 const text = "{{name}}:{{#each instances}} {{port}}{{/each}}\n";
@@ -226,6 +228,28 @@ describe("a target with a file for each service", () => {
     expect(readFileSync(outside, "utf8")).toBe("secret\n");
   });
 
+  it("T10: two names that are the same bytes are one file, and the second is left out", async () => {
+    const place = await createPlace();
+    place.set(instance("\ud800", 1), instance("\ud801", 2));
+    const { daemon } = await place.start();
+    await ready(daemon);
+    expect(Object.keys(place.files())).toEqual(["%EF%BF%BD.conf"]);
+    expect(daemon.status()).toMatchObject({ targets: [{ leftOut: [{ service: "\ud801" }] }] });
+  });
+
+  it("of another destination takes over the files whose names it fits, and leaves the others", async () => {
+    const place = await createPlace();
+    place.set(instance("web", 80));
+    const to = (name: string) => ({ destination: join(place.folder, name) });
+    for (const name of ["a-{{name}}.conf", "b-{{name}}.conf", "{{name}}.conf"]) {
+      const { daemon, stop } = await place.start(to(name));
+      await ready(daemon);
+      if (name.startsWith("b")) expect(Object.keys(place.files())).toEqual(["a-web.conf", "b-web.conf"]);
+      await stop();
+    }
+    expect(Object.keys(place.files())).toEqual(["web.conf"]);
+  });
+
   it("T10: a name that the file cannot hold takes out its service, and no other", async () => {
     const place = await createPlace();
     renameSync(join(place.dir, "site.txt.hbs"), join(place.dir, "nginx.conf.hbs"));
@@ -251,6 +275,47 @@ describe("a target with a file for each service", () => {
     const second = await place.start({ guard: { hold: 60_000 } });
     await waitFor("the hold", () => second.daemon.notReady().join().includes("held as it was"), soon);
     expect(place.files()).toEqual(before);
+  });
+
+  it("T2: stays as it is on a disk that is full or read-only, and follows once it can be written", async () => {
+    const place = await createPlace();
+    await mount(["-t", "tmpfs", "-o", "size=256k", "tmpfs"], place.folder);
+    place.set(instance("api", 81), instance("web", 80));
+    const { daemon } = await place.start();
+    await ready(daemon);
+    const before = place.files();
+    const refusedFor = (why: string) =>
+      waitFor(`the refusal: ${why}`, () => daemon.notReady().join().includes(why), soon);
+    const ballast = join(place.folder, ".ballast");
+    const fill = () => {
+      for (let i = 0; i < 1_000; i++) writeFileSync(ballast, "x".repeat(1024), { flag: "a" });
+    };
+    expect(fill).toThrow("ENOSPC");
+    place.set(instance("db", 1), instance("web", 8080));
+    await refusedFor("no space left");
+    expect([place.files(), place.reloads()]).toEqual([before, 1]);
+    rmSync(ballast);
+    const after = { "db.conf": "db: 1\n", "web.conf": "web: 8080\n" };
+    await become(place, after);
+    execFileSync("mount", ["-o", "remount,ro", place.folder]);
+    place.set(instance("web", 80));
+    await refusedFor("read-only");
+    expect(place.files()).toEqual(after);
+    execFileSync("mount", ["-o", "remount,rw", place.folder]);
+    await become(place, { "web.conf": "web: 80\n" });
+  });
+
+  it("all come back when the folder was gone", async () => {
+    const place = await createPlace();
+    place.set(instance("api", 81), instance("web", 80));
+    const { daemon } = await place.start();
+    await ready(daemon);
+    const all = place.files();
+    rmSync(place.folder, { recursive: true });
+    place.set(instance("api", 81), instance("web", 80), instance("x", 1));
+    await waitFor("the problem", () => daemon.notReady().join().includes("does not exist"), soon);
+    mkdirSync(place.folder);
+    await become(place, { ...all, "x.conf": "x: 1\n" });
   });
 
   it("a change of one service writes no other file", async () => {

@@ -1,7 +1,7 @@
 // Guards on the real stores: what a templater's file shows while the registrators are away.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, type TestContext } from "vitest";
 import { type Backend, type Lease, ownerText } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import type { Daemon } from "../../src/daemon.ts";
@@ -21,7 +21,7 @@ const soon = { within: 30_000 };
 const ttls: Readonly<Record<StoreName, number>> = { consul: 2, etcd: 2, zookeeper: 4, file: 1 };
 
 /** A host whose registrator beats until it is killed. */
-async function startHost(backend: Backend, node: string, ttl: number) {
+async function startHost(context: TestContext, backend: Backend, node: string, ttl: number) {
   const owner = { node, engine: "ENGINE", run: "r" };
   const lease: Lease = backend.lease(owner, ttl);
   await lease.renew(never);
@@ -41,7 +41,7 @@ async function startHost(backend: Backend, node: string, ttl: number) {
     beating = false;
     await beats;
   };
-  onTestFinished(die);
+  context.onTestFinished(die);
   return {
     die,
     put(port: number) {
@@ -64,7 +64,7 @@ async function startHost(backend: Backend, node: string, ttl: number) {
 }
 
 /** A templater whose file lists the ports of `web`, and everything that stood there. */
-function createTemplater(url: string) {
+function createTemplater(context: TestContext, url: string) {
   const dir = tempDir("guard");
   const source = join(dir, "out.txt.hbs");
   const destination = join(dir, "out.txt");
@@ -109,7 +109,7 @@ function createTemplater(url: string) {
         await backend.close();
         await state.close();
       };
-      onTestFinished(stop);
+      context.onTestFinished(stop);
       return { daemon, stop };
     },
     /** Every text that was applied, in order. */
@@ -122,29 +122,30 @@ function createTemplater(url: string) {
   };
 }
 
-async function open(registry: Registry): Promise<Backend> {
+async function open(context: TestContext, registry: Registry): Promise<Backend> {
   const backend = await openBackend(registry.url, { env: {} });
-  onTestFinished(() => backend.close());
+  context.onTestFinished(() => backend.close());
   return backend;
 }
 
-describe.each(storeNames)("%s", (name) => {
+// They mostly wait: one test at a time on each store, all stores at once.
+describe.concurrent.each(storeNames)("%s", (name) => {
   const ttl = ttls[name];
-  const start = async () => {
+  const start = async (context: TestContext) => {
     const registry = await startRegistry(name);
-    onTestFinished(() => registry.stop());
+    context.onTestFinished(() => registry.stop());
     return registry;
   };
 
-  it("T3: all leases that expire while the registrators are away shrink nothing before the hold is over", async () => {
-    const registry = await start();
+  it.sequential("T3: all leases that expire while the registrators are away shrink nothing before the hold is over", async (context) => {
+    const registry = await start(context);
     const [a, b] = [
-      await startHost(await open(registry), "a", ttl),
-      await startHost(await open(registry), "b", ttl),
+      await startHost(context, await open(context, registry), "a", ttl),
+      await startHost(context, await open(context, registry), "b", ttl),
     ];
     await a.put(1);
     await b.put(2);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     const { daemon } = await lb.start({ hold: 20_000, maxDrop: 0 });
     await lb.shows("1 2");
     await Promise.all([a.die(), b.die()]);
@@ -159,11 +160,11 @@ describe.each(storeNames)("%s", (name) => {
     expect(lb.applied()).toEqual(["1 2"]);
   });
 
-  it("T3: a host that died is gone after the hold", async () => {
-    const registry = await start();
-    const a = await startHost(await open(registry), "a", ttl);
+  it.sequential("T3: a host that died is gone after the hold", async (context) => {
+    const registry = await start(context);
+    const a = await startHost(context, await open(context, registry), "a", ttl);
     await a.put(1);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     const { daemon } = await lb.start({ hold: 1_000 });
     await lb.shows("1");
     await a.die();
@@ -174,12 +175,12 @@ describe.each(storeNames)("%s", (name) => {
     expect(messages).toContain("no longer held");
   });
 
-  it("T3: what a live owner removes is gone at once, down to the last one", async () => {
-    const registry = await start();
-    const a = await startHost(await open(registry), "a", ttl);
+  it.sequential("T3: what a live owner removes is gone at once, down to the last one", async (context) => {
+    const registry = await start(context);
+    const a = await startHost(context, await open(context, registry), "a", ttl);
     await a.put(1);
     await a.put(2);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     await lb.start({ hold: 3_600_000 });
     await lb.shows("1 2");
     await a.remove(1);
@@ -189,16 +190,16 @@ describe.each(storeNames)("%s", (name) => {
     expect(lb.logged.filter(({ message }) => message.includes("held"))).toEqual([]);
   });
 
-  it("T3: a store that comes back empty shrinks no file while the owners are not back yet", async (context) => {
-    const registry = await start();
+  it.sequential("T3: a store that comes back empty shrinks no file while the owners are not back yet", async (context) => {
+    const registry = await start(context);
     if (!registry.wipe) return context.skip("a folder has no server that could start anew");
     const [a, b] = [
-      await startHost(await open(registry), "a", ttl),
-      await startHost(await open(registry), "b", ttl),
+      await startHost(context, await open(context, registry), "a", ttl),
+      await startHost(context, await open(context, registry), "b", ttl),
     ];
     await a.put(1);
     await b.put(2);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     const { daemon, stop } = await lb.start({ hold: 60_000, maxDrop: 0 });
     await lb.shows("1 2");
     await Promise.all([a.die(), b.die()]);
@@ -216,13 +217,13 @@ describe.each(storeNames)("%s", (name) => {
     expect(lb.applied()).toEqual(["1 2"]);
   });
 
-  it("T3: a store that comes back empty is full again before a file shrinks", async (context) => {
-    const registry = await start();
+  it.sequential("T3: a store that comes back empty is full again before a file shrinks", async (context) => {
+    const registry = await start(context);
     if (!registry.wipe) return context.skip("a folder has no server that could start anew");
-    const a = await startHost(await open(registry), "a", ttl);
+    const a = await startHost(context, await open(context, registry), "a", ttl);
     await a.put(1);
     await a.put(2);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     const { daemon } = await lb.start();
     await lb.shows("1 2");
     await registry.wipe();
@@ -233,11 +234,11 @@ describe.each(storeNames)("%s", (name) => {
     expect(lb.applied()).toEqual(["1 2", "1 2 3"]);
   });
 
-  it("T3, B1: a templater that starts while the store is away goes on with the last good snapshot", async (context) => {
-    const registry = await start();
-    const a = await startHost(await open(registry), "a", ttl);
+  it.sequential("T3, B1: a templater that starts while the store is away goes on with the last good snapshot", async (context) => {
+    const registry = await start(context);
+    const a = await startHost(context, await open(context, registry), "a", ttl);
     await a.put(1);
-    const lb = createTemplater(registry.url);
+    const lb = createTemplater(context, registry.url);
     const { stop } = await lb.start();
     await lb.shows("1");
     await stop();
@@ -248,15 +249,11 @@ describe.each(storeNames)("%s", (name) => {
     await waitFor("the last good one", () => lb.logged.some(({ message }) => message.includes("last good")), {
       within: 60_000,
     });
-    await waitFor(
-      "the render",
-      () => (daemon.status() as { targets: { reason?: string }[] }).targets[0]?.reason === undefined,
-      soon,
-    );
+    await waitFor("the render", () => daemon.status().targets?.[0]?.reason === undefined, soon);
     expect(lb.live()).toBe("1 ");
-    const status = daemon.status() as { staleSeconds: number; targets: { lastGoodOf: string }[] };
+    const status = daemon.status();
     expect(status.staleSeconds).toBeGreaterThanOrEqual(0);
-    expect(status.targets[0]?.lastGoodOf).toMatch(/^\d{4}-/);
+    expect(status.targets?.[0]?.lastGoodOf).toMatch(/^\d{4}-/);
     expect(daemon.notReady()).not.toEqual([]);
   });
 });

@@ -13,7 +13,7 @@ const routed = (http_host: string, fields: Partial<Instance> = {}, meta: Meta = 
 function routes(...instances: readonly Instance[]) {
   const refused: string[] = [];
   const refuse = ({ id }: Instance, reason: string) => refused.push(`${id}: ${reason}`);
-  const { sites, pools } = httpRoutes(instances, { refuse });
+  const { sites, pools } = httpRoutes([instances], { refuse });
   return {
     routes: sites.flatMap(({ host, paths }) => paths.map(({ path, pool }) => `${host}${path} ${pool.name}`)),
     pools: pools.map(({ name, servers }) => [`${name}:`, ...servers.map(({ id }) => id)].join(" ")),

@@ -65,6 +65,13 @@ describe("install", () => {
     expect(readFileSync(`${seen}.reload`, "utf8")).toBe(expected);
   });
 
+  it("T10: name services that say something else than a name as keys do", async () => {
+    const space = await createWorkspace();
+    const check = { shell: '[ "$PORTOLAN_CHANGED" = "a%2Cb,c%00d%0A,%24%28true%29" ]' };
+    const changed = ["a,b", "c\0d\n", "$(true)"];
+    expect((await space.install("one", { check }, { changed })).verdict).toBe("applied");
+  });
+
   it("cuts a list of changed services that the kernel would not take", async () => {
     const space = await createWorkspace();
     const changed = Array.from({ length: 20_000 }, (_, i) => `service-${i}`);

@@ -148,9 +148,11 @@ describe("haproxy-failover.cfg", () => {
 describe("nginx-stream.conf", () => {
   let proxy: TestServer | undefined;
   let [shared, idle] = [0, 0];
+  const ofRole = { db: [0, 0], one: [0, 0], two: [0, 0] };
 
   beforeAll(async () => {
     [shared, idle] = [await freePort(), await freePort()];
+    for (const pair of Object.values(ofRole)) pair.splice(0, 2, await freePort(), await freePort());
     const at = (id: string, port: number, more: Partial<Instance> = {}, meta = {}) =>
       instance({
         id,
@@ -160,6 +162,11 @@ describe("nginx-stream.conf", () => {
         ...more,
         meta: { listen_port: String(port), ...meta },
       });
+    const withRole = (service: keyof typeof ofRole, id: string, role: Role) => {
+      const [write, read] = ofRole[service].map(String);
+      const meta = { write_port: write ?? "", read_port: read ?? "" };
+      return instance({ id, service, address: "127.0.0.1", port: ports.get(id) ?? 1, role, meta });
+    };
     const dir = tempDir("stream");
     mkdirSync(join(dir, "temp"));
     const instances = [
@@ -167,6 +174,12 @@ describe("nginx-stream.conf", () => {
       at("b", shared),
       at("c", shared, {}, { backup: "true" }),
       at("c", idle, { state: "starting" }),
+      withRole("db", "a", "master"),
+      withRole("db", "b", "slave"),
+      withRole("one", "a", "master"),
+      withRole("two", "a", "master"),
+      withRole("two", "b", "master"),
+      withRole("two", "c", "slave"),
     ];
     const text = await render("nginx-stream.conf", instances, {
       PORTOLAN_STREAM_ADDRESS: "127.0.0.1",
@@ -188,6 +201,15 @@ describe("nginx-stream.conf", () => {
     };
     await waitFor("both servers", both, { within: 20_000 });
     expect(heard).not.toContain("c");
+  });
+
+  it.each([
+    ["writers to the master and readers to the slave", "db", "a", "b"],
+    ["readers to the master while there is no slave", "one", "a", "a"],
+    ["no writer while two say that they are the master", "two", "", "c"],
+  ] as const)("leads %s", async (_what, service, writers, readers) => {
+    const [write = 0, read = 0] = ofRole[service];
+    for (let n = 0; n < 3; n++) expect([await hear(write), await hear(read)]).toEqual([writers, readers]);
   });
 
   it("closes connections while nobody is ready", async () => {

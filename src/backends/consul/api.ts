@@ -4,6 +4,7 @@ import https from "node:https";
 import Consul from "consul";
 import { after } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
+import { overdue } from "../way-out.ts";
 import type { Address, Tls } from "./address.ts";
 import { codedFailure, isKnown, otherwise, type Response, unlessUnknownService } from "./failure.ts";
 import { aclRule, needs } from "./rights.ts";
@@ -81,8 +82,8 @@ export interface ConsulApi {
   tree(prefix: string, question: Question, signal: AbortSignal): Promise<Answer>;
   /** Whether the token has all the rights; undefined where Consul does not tell. */
   may(rights: readonly Right[], signal: AbortSignal): Promise<boolean | undefined>;
-  /** Creates a session without checks and lock delay, at whose end its keys are deleted. `ttl` in seconds. */
-  beginSession(name: string, ttl: number, signal: AbortSignal): Promise<unknown>;
+  /** Creates a session without checks and lock delay, at whose end its keys are deleted. `ttl` in seconds. Its id. */
+  beginSession(name: string, ttl: number, signal: AbortSignal): Promise<string>;
   /** Beats once. False when there is no such session any more. */
   renewSession(id: string, signal: AbortSignal): Promise<boolean>;
   /** An absent one is fine. */
@@ -191,7 +192,7 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
       .catch((cause: unknown) => {
         if (closed || signal.aborted) throw new PortolanError("ABORTED", "cancelled", { cause });
         if (!late) throw codedFailure(address, cause, needed);
-        const message = `${title}: no answer within ${within / 1000} s`;
+        const message = `${title}: no answer within ${within / 1000} s${overdue}`;
         throw new PortolanError("BACKEND_UNREACHABLE", message, { cause });
       })
       .finally(() => {
@@ -311,7 +312,9 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     async beginSession(name, ttl, signal) {
       const terms = { ttl: `${ttl}s`, behavior: "delete", lockdelay: "0s", checks: [] };
       const create = (ctx: EventEmitter) => client.session.create({ name, ...terms, ...{ ctx } } as object);
-      return call(signal, create, 0, needs(aclRule("session_prefix", "", "write")));
+      const { ID } = await call(signal, create, 0, needs(aclRule("session_prefix", "", "write")));
+      if (typeof ID === "string") return ID;
+      throw new PortolanError("BACKEND_UNREACHABLE", `${title}: no session in the answer; is it Consul?`);
     },
     renewSession: (id, signal) =>
       call(signal, async (ctx) => {

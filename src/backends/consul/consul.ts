@@ -8,6 +8,7 @@ import { heartbeatName } from "./body.ts";
 import { createConsulKv } from "./kv.ts";
 import { claimOf, createConsulLease } from "./lease.ts";
 import { createConsulLock } from "./lock.ts";
+import { createConsulNotes } from "./notes.ts";
 import { createObserver } from "./observe.ts";
 import { createRetries } from "./retries.ts";
 
@@ -41,6 +42,7 @@ export async function openConsul(
   const api = createConsulApi(consulAddress(url, options), timing);
   const observer = createObserver(api, timing.grace);
   const retries = createRetries();
+  const kv = createConsulKv(api, retries);
   return {
     title,
     capabilities: { expiry: "check", checks: true },
@@ -56,8 +58,9 @@ export async function openConsul(
       );
       return new Set(claims.filter(({ lives }) => lives).map(({ node }) => node));
     },
-    kv: createConsulKv(api, retries),
+    kv,
     lock: (name, contender, ttl) => createConsulLock(api, retries, { name, contender, ttl }),
+    notes: (area) => createConsulNotes(api, kv, area),
     async close() {
       observer.close();
       api.close();

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { coded, PortolanError } from "../../errors.ts";
+import { PortolanError } from "../../errors.ts";
+import { wayOutOf } from "../way-out.ts";
 import type { Address, Tls } from "./address.ts";
 import { seeRules } from "./rights.ts";
 
@@ -60,9 +61,9 @@ function isUnknownCheck(error: unknown): boolean {
  */
 export function codedFailure({ title, tls }: Address, error: unknown, needed?: string): PortolanError {
   if (!isRefusal(error)) {
-    const distrust = tls && distrustOf(error, tls);
-    if (distrust === undefined) return coded("BACKEND_UNREACHABLE", error, `${title}: `);
-    return new PortolanError("BACKEND_UNREACHABLE", `${title}: ${distrust}`, { cause: error });
+    if (error instanceof PortolanError) return error;
+    const words = (tls && distrustOf(error, tls)) ?? failureOf(error);
+    return new PortolanError("BACKEND_UNREACHABLE", `${title}: ${words}`, { cause: error });
   }
   const status = error.response.statusCode ?? 0;
   const words = said(error);
@@ -76,6 +77,16 @@ export function codedFailure({ title, tls }: Address, error: unknown, needed?: s
   }
   const ours = status < 500 && status !== 408 && status !== 429;
   return new PortolanError(ours ? "FAILED" : "BACKEND_UNREACHABLE", message, { cause: error });
+}
+
+/** What became of a connection, and what to do. */
+function failureOf(error: unknown): string {
+  // The package puts its own name and that of the call in front of what the system says.
+  const words = (error instanceof Error ? error.message : String(error)).replace(
+    /^consul: (?:\w+(?:\.\w+)*: )?/,
+    "",
+  );
+  return `${words}${wayOutOf(words, "a Consul agent")}`;
 }
 
 /** Why one end does not trust the other, and what to do; undefined for any other failure. */

@@ -5,10 +5,7 @@ import { assertMayRead, entriesOf, putKey } from "../consulkv/keys.ts";
 import type { ConsulApi } from "./api.ts";
 import { watchQuery } from "./query.ts";
 import type { Retries } from "./retries.ts";
-
-/** Seconds; Consul takes no shorter time to live of a session, and no longer one. */
-const shortest = 10;
-const longest = 86_400;
+import { createConsulSession, sessionTtl } from "./session.ts";
 
 /**
  * The key `portolan/locks/<name>`, which a session of its holder holds and takes with it, and which holds its name.
@@ -21,35 +18,23 @@ export function createConsulLock(
   { name, contender, ttl }: { readonly name: string; readonly contender: string; readonly ttl: number },
 ): Lock {
   const key = `portolan/locks/${encodeSegment(name)}`;
-  const seconds = Math.min(longest, Math.max(shortest, Math.ceil(ttl)));
-  /** Ours until Consul says that it is over; it may hold the lock, or wait for its next try. */
-  let session: string | undefined;
+  const granted = sessionTtl(ttl);
+  /** It may hold the lock, or wait for its next try. */
+  const session = createConsulSession(api, `portolan lock ${name}`, granted);
 
   const holderIn = (body: unknown) => entriesOf(body).find((entry) => entry.key === key);
 
-  const begin = async (signal: AbortSignal): Promise<string> => {
-    if (session !== undefined && (await api.renewSession(session, signal))) return session;
-    const { ID } = (await api.beginSession(`portolan lock ${name}`, seconds, signal)) as {
-      readonly ID?: unknown;
-    };
-    if (typeof ID !== "string") {
-      throw new PortolanError("BACKEND_UNREACHABLE", "Consul gave no session; is it Consul?");
-    }
-    session = ID;
-    return ID;
-  };
-
   return {
     async renew(signal): Promise<Tenure> {
-      if (session !== undefined && !(await api.renewSession(session, signal))) session = undefined;
+      await session.beat(signal);
       for (;;) {
         const { body } = await api.tree(key, { index: 0, consistent: true }, signal);
         const holder = holderIn(body);
-        if (holder && holder.session !== undefined && holder.session === session) {
-          return { held: true, token: String(createdIn(body, key)), ttl: seconds };
+        if (holder && holder.session !== undefined && holder.session === session.current()) {
+          return { held: true, token: String(createdIn(body, key)), ttl: granted };
         }
         if (holder) return { held: false, holder: holder.text };
-        await api.transaction(putKey(key, contender, undefined, await begin(signal)), signal);
+        await api.transaction(putKey(key, contender, undefined, await session.take(signal)), signal);
       }
     },
 
@@ -67,11 +52,7 @@ export function createConsulLock(
         retries,
       ),
 
-    async release(signal) {
-      if (session === undefined) return;
-      await api.endSession(session, signal);
-      session = undefined;
-    },
+    release: session.end,
   };
 }
 

@@ -2,6 +2,10 @@ import { encodeSegment } from "../../instance.ts";
 import { type Backend, type BackendOptions, ownerText } from "../backend.ts";
 import { consulAddress } from "../consul/address.ts";
 import { createConsulApi, type Timing } from "../consul/api.ts";
+import { createConsulKv } from "../consul/kv.ts";
+import { createConsulLock } from "../consul/lock.ts";
+import { createConsulNotes } from "../consul/notes.ts";
+import { createRetries } from "../consul/retries.ts";
 import { listedBy } from "../layouts/claim.ts";
 import { createListedLease } from "../layouts/listed-lease.ts";
 import type { BackendUrl } from "../url.ts";
@@ -25,13 +29,21 @@ export async function openConsulkv(
 ): Promise<Backend> {
   const { agent, layout } = consulkvPlace(url);
   const api = createConsulApi(consulAddress(agent, options), timing);
-  const watch = createConsulkvWatch(api, layout, timing.grace);
+  const retries = createRetries();
+  const watch = createConsulkvWatch(api, layout, retries, timing.grace);
+  const kv = createConsulKv(api, retries);
   return {
     title: url.title,
     capabilities: { expiry: "session", checks: false },
     observe: watch.observe,
     lease: (owner, ttl, lease) =>
-      createListedLease(createConsulkvListed(api, layout, owner, ttl, lease?.inherits), layout, owner, lease),
+      createListedLease(
+        url.title,
+        createConsulkvListed(api, layout, owner, ttl, lease?.inherits),
+        layout,
+        owner,
+        lease,
+      ),
     async living(nodes, signal) {
       const place = `${layout.root}/nodes/`;
       const keys = await readKeys(api, place, signal);
@@ -41,6 +53,9 @@ export async function openConsulkv(
     },
     listed: async (owner, signal) =>
       listedBy(ownerText(owner), await readKeys(api, `${layout.root}/nodes/`, signal)),
+    kv,
+    lock: (name, contender, ttl) => createConsulLock(api, retries, { name, contender, ttl }),
+    notes: (area) => createConsulNotes(api, kv, area),
     async close() {
       watch.close();
       api.close();

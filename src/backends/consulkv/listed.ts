@@ -2,6 +2,7 @@ import { PortolanError } from "../../errors.ts";
 import { encodeSegment } from "../../instance.ts";
 import { type Owner, ownerText } from "../backend.ts";
 import type { ConsulApi } from "../consul/api.ts";
+import { sessionTtl } from "../consul/session.ts";
 import { type Claim, decodeClaim, encodeClaim, type Listing, listingOver } from "../layouts/claim.ts";
 import { assertFree } from "../layouts/free.ts";
 import type { ListedLayout } from "../layouts/layout.ts";
@@ -11,9 +12,6 @@ import { indexesOf, type KvEntry, operationsOfKey, putKey, readKeys, removeKey }
 /** What a write of a key must meet. */
 type At = Pick<KvEntry, "index" | "session">;
 
-/** Seconds; Consul takes no shorter time to live of a session, and no longer one. */
-const shortest = 10;
-const longest = 86_400;
 /** How often a claim is tried that others may change at the same time. */
 const patience = 20;
 /** Consul takes 64 operations in a transaction; the node's own key needs some of them. */
@@ -36,7 +34,7 @@ export function createConsulkvListed(
   const claimed = { owner: mine, run: owner.run };
   const place = `${layout.root}/nodes/${encodeSegment(owner.node)}`;
   const kept = ttl === 0;
-  const granted = Math.min(longest, Math.max(shortest, Math.ceil(ttl / 2)));
+  const granted = sessionTtl(ttl / 2);
 
   /** Of the claim in force; no session where it is kept for ever. */
   let current: { readonly session: string | undefined } | undefined;
@@ -89,7 +87,7 @@ export function createConsulkvListed(
 
   const begin = async (signal: AbortSignal): Promise<string> => {
     if (spare !== undefined && (await api.renewSession(spare, signal))) return spare;
-    const session = sessionOf(await api.beginSession(`portolan:${owner.node}`, granted, signal));
+    const session = await api.beginSession(`portolan:${owner.node}`, granted, signal);
     begun.add(session);
     spare = session;
     return session;
@@ -195,10 +193,4 @@ export function createConsulkvListed(
       await settle(signal);
     },
   };
-}
-
-function sessionOf(answer: unknown): string {
-  const { ID } = answer as { readonly ID?: unknown };
-  if (typeof ID === "string") return ID;
-  throw new PortolanError("BACKEND_UNREACHABLE", "Consul gave no session; is it Consul?");
 }

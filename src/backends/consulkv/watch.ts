@@ -2,7 +2,7 @@ import type { Source } from "../../source.ts";
 import type { Interest, Observation } from "../backend.ts";
 import type { Answer, ConsulApi, Question } from "../consul/api.ts";
 import { watchQuery } from "../consul/query.ts";
-import { createRetries } from "../consul/retries.ts";
+import type { Retries } from "../consul/retries.ts";
 import type { Layout } from "../layouts/layout.ts";
 import { createObservers } from "../observers.ts";
 import { createRecords } from "../records.ts";
@@ -19,10 +19,10 @@ export interface ConsulkvWatch {
 export function createConsulkvWatch(
   api: ConsulApi,
   { services, read }: Pick<Layout, "services" | "read">,
+  retries: Retries,
   grace?: number,
 ): ConsulkvWatch {
   const records = createRecords(read);
-  const retries = createRetries();
   let source: Source<readonly KvEntry[]> | undefined;
 
   /** Consul hides keys from a token that may not read them: nothing is believed to be there only if it may. */

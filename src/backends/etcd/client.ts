@@ -18,6 +18,7 @@ import {
 import { after, monotonic } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
 import { callLimit, limited } from "../limited.ts";
+import { wayOutOf } from "../way-out.ts";
 import { rightsBelow, rightsOf } from "./rights.ts";
 import { below } from "./txn.ts";
 
@@ -146,6 +147,8 @@ export function createEtcdClient(
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 500,
       "grpc.max_receive_message_length": -1,
+      // The name is resolved again before each new connection, and not after half a minute: a server may have moved.
+      "grpc.dns_min_time_between_resolutions_ms": 500,
       // The other backends' clients do not go through a proxy either.
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
@@ -406,19 +409,20 @@ function translate(
 
 /** What gRPC says of a failed connection, without its code, its time and its empty "Resolution note:". */
 function plain(message: string): string {
+  const [, name] = /^\d+ UNAVAILABLE: (Name resolution failed for .*)$/s.exec(message) ?? [];
   const [, cause] =
     /No connection established\. Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?\. Resolution note:/s.exec(
       message,
     ) ?? [];
-  return cause === undefined ? message : `no connection: ${cause}`;
+  return name ?? (cause === undefined ? message : `no connection: ${cause}`);
 }
 
 /** What to do about a server that is not there, or about one end that does not trust the other. */
 function wayOut(message: string, trusted: string | undefined): string {
-  if (/ECONNREFUSED/.test(message)) return "; see that etcd serves clients there";
   if (/^no connection: Protocol error/.test(message)) return "; what answers there is no etcd, or speaks TLS";
   if (/altnames/i.test(message)) return "; name the host as its certificate does";
-  if (trusted === undefined) return "";
+  const general = wayOutOf(message, "etcd");
+  if (general !== "" || trusted === undefined) return general;
   if (/self[- ]signed|unable to (verify|get)|certificate signature/i.test(message)) {
     return `; the server's certificate is not signed by ${trusted}: give the right authority with ?ca=`;
   }

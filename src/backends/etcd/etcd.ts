@@ -68,6 +68,7 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
       layout.whole
         ? createEtcdLease(client, layout, owner, ttl, lease)
         : createListedLease(
+            url.title,
             createEtcdListed(client, layout, owner, ttl, lease?.inherits),
             layout,
             owner,

@@ -4,6 +4,7 @@ import type { Lock, Tenure } from "../backend.ts";
 import type { EtcdClient } from "./client.ts";
 import type { Follow } from "./follow.ts";
 import { entriesOf } from "./node.ts";
+import { createOwnLease } from "./own-lease.ts";
 import { op, when } from "./txn.ts";
 
 /**
@@ -17,30 +18,21 @@ export function createEtcdLock(
   { name, contender, ttl }: { readonly name: string; readonly contender: string; readonly ttl: number },
 ): Lock {
   const key = `${root}/locks/${encodeSegment(name)}`;
-  let held: { readonly lease: string; readonly token: string } | undefined;
-  /** Granted, but not used yet: a try that fails leaves no other one behind. */
-  let spare: string | undefined;
+  const lease = createOwnLease(client, ttl);
+  /** Of the lock as we hold it. */
+  let token: string | undefined;
 
   const beat = async (signal: AbortSignal): Promise<Tenure | undefined> => {
-    if (!held) return undefined;
-    const { lease, token } = held;
+    const id = lease.current();
+    if (token === undefined || id === undefined) return undefined;
     // The lease may live while somebody has deleted the key.
     const [seconds, stands] = await Promise.all([
-      client.keepAlive(lease, signal),
-      client.txn([when.held(key, lease)], [], [], signal),
+      lease.beat(signal),
+      client.txn([when.held(key, id)], [], [], signal),
     ]);
     if (seconds > 0 && stands.succeeded) return { held: true, token, ttl: seconds };
-    held = undefined;
-    if (seconds > 0) spare = lease;
+    token = undefined;
     return undefined;
-  };
-
-  const grant = async (signal: AbortSignal) => {
-    const seconds = spare === undefined ? 0 : await client.keepAlive(spare, signal);
-    if (spare !== undefined && seconds > 0) return { id: spare, ttl: seconds };
-    const granted = await client.grant(ttl, signal);
-    spare = granted.id;
-    return granted;
   };
 
   return {
@@ -50,15 +42,14 @@ export function createEtcdLock(
       for (;;) {
         // Looked at first, so that those who wait take no leases.
         const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
-        if (holder && holder.lease !== spare) return { held: false, holder: holder.text };
-        const { id: lease, ttl: seconds } = await grant(signal);
+        if (holder && holder.lease !== lease.current()) return { held: false, holder: holder.text };
+        const { id, ttl: seconds } = await lease.take(signal);
         // What is ours without our knowing, because its answer was lost, has its token from then.
-        if (holder) await client.txn([when.held(key, lease)], [op.remove(key)], [], signal);
-        const taken = await client.txn([when.absent(key)], [op.put(key, contender, lease)], [], signal);
+        if (holder) await client.txn([when.held(key, id)], [op.remove(key)], [], signal);
+        const taken = await client.txn([when.absent(key)], [op.put(key, contender, id)], [], signal);
         if (!taken.succeeded) continue;
-        held = { lease, token: taken.header.revision };
-        spare = undefined;
-        return { held: true, token: held.token, ttl: seconds };
+        token = taken.header.revision;
+        return { held: true, token, ttl: seconds };
       }
     },
 
@@ -88,10 +79,8 @@ export function createEtcdLock(
     },
 
     async release(signal) {
-      const leases = [held?.lease, spare].filter((lease) => lease !== undefined);
-      held = undefined;
-      spare = undefined;
-      for (const lease of leases) await client.revoke(lease, signal);
+      token = undefined;
+      await lease.end(signal);
     },
   };
 }

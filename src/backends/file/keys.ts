@@ -146,7 +146,8 @@ export function createFileKv(
     remove: (key, signal) =>
       call(signal, async () => {
         const file = fileOf(key);
-        if (segmentsOf(key).length > 0) await remove(file);
+        if ((await get(key)) === undefined) return;
+        await remove(file);
         for (let dir = dirname(file); dir.startsWith(`${folder}/`); dir = dirname(dir)) {
           if (
             !(await rmdir(dir).then(

@@ -1,4 +1,4 @@
-import { open, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { monotonic } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
@@ -18,6 +18,7 @@ import {
   putFile,
   readText,
   remove,
+  rewrite,
   temporaryPrefix,
 } from "./store.ts";
 
@@ -60,20 +61,13 @@ export function createFileLease(
 
   /** Beats in the node's file, if it is ours. Answers what stands there otherwise. */
   const beat = async (): Promise<string | "beaten" | undefined> => {
-    const file = await open(node, "r+").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
+    let beaten = false;
+    const text = await rewrite(node, (now) => {
+      const claim = decodeNode(now);
+      beaten = isMine(claim);
+      return claim && beaten ? encode(claim.beat + 1, claim.inherits) : undefined;
     });
-    if (!file) return undefined;
-    try {
-      const text = await file.readFile("utf8");
-      const claim = decodeNode(text);
-      if (!claim || !isMine(claim)) return text;
-      await file.write(encode(claim.beat + 1, claim.inherits), 0);
-      return "beaten";
-    } finally {
-      await file.close();
-    }
+    return beaten ? "beaten" : text;
   };
 
   /** Rejects while the claim lives. How long it has been silent is known only since we look at it. */

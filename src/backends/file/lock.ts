@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { monotonic } from "../../clock.ts";
 import { encodeSegment } from "../../instance.ts";
@@ -7,7 +6,7 @@ import type { Lock, Tenure } from "../backend.ts";
 import { limited } from "../limited.ts";
 import { createTurns } from "../turns.ts";
 import { createFileNudge } from "./nudge.ts";
-import { fileError, firstBeat, listFolder, makeFolder, putFile, readText, remove } from "./store.ts";
+import { fileError, firstBeat, listFolder, makeFolder, putFile, readText, remove, rewrite } from "./store.ts";
 
 /** What a lock's file says. */
 interface Holding {
@@ -65,20 +64,9 @@ export function createFileLock(
 
   const judge = createJudge(ttl);
 
-  /** Writes into our own file in place: one that somebody removed is not made again. */
-  const write = async (token: number, text: string): Promise<boolean> => {
-    const file = await open(fileOf(token), "r+").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (!file) return false;
-    try {
-      await file.write(text, 0);
-      return true;
-    } finally {
-      await file.close();
-    }
-  };
+  /** Writes into our own file; false where somebody removed it. */
+  const write = async (token: number, text: string): Promise<boolean> =>
+    (await rewrite(fileOf(token), () => text)) !== undefined;
 
   const beat = async (): Promise<Tenure | undefined> => {
     if (!held) return undefined;

@@ -30,6 +30,7 @@ const patience = 20;
  * Writes that come together go out together, because each one writes the list.
  */
 export function createListedLease<At>(
+  title: string,
   store: ListedStore<At>,
   layout: ListedLayout,
   owner: Owner,
@@ -58,7 +59,7 @@ export function createListedLease<At>(
   /** Each work leaves the list in a different state. */
   const inTurn = createTurns();
   const call = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
-    limited(signal, work, (error) => coded("BACKEND_UNREACHABLE", error));
+    limited(signal, work, (error) => coded("BACKEND_UNREACHABLE", error, `${title}: `));
 
   /** Runs work that leaves the store in a state that is not known when it fails. */
   const surely = async <T>(work: () => Promise<T>): Promise<T> => {

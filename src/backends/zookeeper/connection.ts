@@ -12,6 +12,9 @@ import {
 } from "node-zookeeper-client";
 import { after } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
+import { callLimit } from "../limited.ts";
+import { overdue, wayOutOf } from "../way-out.ts";
+import { createFrames } from "./frames.ts";
 import { type Answer, createRequests } from "./requests.ts";
 import { rights, rightsOf } from "./rights.ts";
 
@@ -100,6 +103,8 @@ export interface ConnectionOptions {
   readonly tls?: ConnectionTls | undefined;
   /** "user:password" of the digest scheme; what is created is then writable by this user only. */
   readonly digest?: string | undefined;
+  /** Whether the digest is another one by now: asked where a right is refused, and then the connection is dropped. */
+  readonly isOutdated?: (() => Promise<boolean>) | undefined;
   /** Milliseconds to ask for; the server clamps them. */
   readonly timeout: number;
   /** Milliseconds within which the server must have answered the handshake. */
@@ -160,7 +165,7 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
   };
   const dropBySignal = () => drop(aborted());
   const cancelLimit = after(options.limit, () =>
-    drop(unreachable(`no answer within ${Math.round(options.limit)} ms`)),
+    drop(unreachable(`no answer within ${Math.round(options.limit)} ms${overdue}`)),
   );
 
   /**
@@ -177,7 +182,13 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
     } catch (error) {
       const known = error instanceof Exception ? expected(error.code) : undefined;
       if (known) return known.outcome;
-      throw refusal(error, needed);
+      const refused = refusal(error, needed);
+      if (refused.code === "BACKEND_DENIED" && (await options.isOutdated?.())) {
+        const changed = unreachable("the password was changed; connecting with the new one", error);
+        drop(changed);
+        throw changed;
+      }
+      throw refused;
     }
   };
 
@@ -342,32 +353,34 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
       try {
         work();
       } catch (error) {
-        drop(unreachable("an answer was not understood", error));
+        const why = error instanceof PortolanError ? error.message : "an answer was not understood";
+        drop(unreachable(why, error));
       }
     };
     internals.socket = socket;
     internals.state = stateConnecting;
     socket.on(options.tls ? "secureConnect" : "connect", () => guarded(() => internals.onSocketConnected()));
     socket.on("drain", () => guarded(() => internals.onSocketDrain()));
+    const receive = createFrames((frame) => internals.onSocketData(frame));
     socket.on("data", (chunk: Buffer) => {
       requests.heard();
-      guarded(() => internals.onSocketData(chunk));
+      guarded(() => receive(chunk));
       // The package would ping by itself after a third of the timeout, wanted or not.
       socket.setTimeout(0);
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       // A name with several addresses fails with a list of errors and no message.
-      drop(unreachable(error.message || error.code || "the connection failed", error));
+      const words = error.message || error.code || "the connection failed";
+      drop(unreachable(`${words}${wayOutOf(words, "ZooKeeper")}`, error));
     });
     socket.on("close", () => drop(ending ? aborted() : unreachable("the server closed the connection")));
 
     client.once("connected", () => {
       cancelLimit();
       const timeout = client.getSessionTimeout();
-      const patience = Math.min(5_000, timeout / 3);
       requests.watch(
-        patience,
-        () => drop(unreachable(`silent for ${Math.round(patience)} ms`)),
+        { silence: Math.min(callLimit, timeout / 3), answer: callLimit },
+        (why) => drop(unreachable(`${why}${overdue}`)),
         options.keepAlive ? () => void connection.exists("/").catch(() => {}) : undefined,
       );
       const session = {

@@ -12,12 +12,11 @@ import { childOf, type Leaf, textOf, type ZookeeperFollow } from "./follow.ts";
  * text that has others below it is none of them.
  */
 export function createZookeeperKv(
+  title: string,
   connect: () => Promise<Connection>,
   follow: ZookeeperFollow,
   chroot: string,
 ): Kv {
-  let link: Connection | undefined;
-
   const pathOf = (key: string) => {
     const inside = key.replace(/^\/+|\/+$/g, "");
     return inside === "" ? chroot || "/" : `${chroot}/${inside}`;
@@ -28,11 +27,8 @@ export function createZookeeperKv(
   ): Promise<T> =>
     limited(
       signal,
-      async (over) => {
-        if (!link || link.gone.aborted) link = await connect();
-        return work(link, over);
-      },
-      (error) => coded("BACKEND_UNREACHABLE", error),
+      async (over) => work(await connect(), over),
+      (error) => coded("BACKEND_UNREACHABLE", error, `${title}: `),
     );
 
   /** Every node at and below a path, as new as the leader has them. */

@@ -16,6 +16,7 @@ import type { Connector } from "./session.ts";
  * cannot write any more from the very moment its successor claimed the node.
  */
 export function createZookeeperLease(
+  title: string,
   connect: Connector,
   layout: RecordLayout,
   owner: Owner,
@@ -101,7 +102,7 @@ export function createZookeeperLease(
   const inTurn = createTurns();
 
   const call = <T>(signal: AbortSignal, work: (over: AbortSignal) => Promise<T>): Promise<T> =>
-    limited(signal, work, (error) => coded("BACKEND_UNREACHABLE", error));
+    limited(signal, work, (error) => coded("BACKEND_UNREACHABLE", error, `${title}: `));
 
   const assertMine = (record: Znode, path: string) => {
     const there = readable(record, path);

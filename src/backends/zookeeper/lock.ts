@@ -1,33 +1,24 @@
-import { coded, PortolanError } from "../../errors.ts";
 import { encodeSegment } from "../../instance.ts";
 import { createCell } from "../../source.ts";
 import type { Lock, Tenure } from "../backend.ts";
-import { limited } from "../limited.ts";
-import { createTurns } from "../turns.ts";
 import type { Connection } from "./connection.ts";
 import type { ZookeeperFollow } from "./follow.ts";
-import { type Connector, createSessionLink, isLost } from "./session.ts";
+import { createOwnSession } from "./own-session.ts";
+import type { Connector } from "./session.ts";
 
 /**
  * The ephemeral node `<root>/locks/<name>`, which holds the name of its holder. Whoever creates it has the lock; the
  * token is the transaction that created it.
  */
 export function createZookeeperLock(
+  title: string,
   connect: Connector,
   follow: ZookeeperFollow,
   root: string,
   { name, contender }: { readonly name: string; readonly contender: string },
 ): Lock {
   const path = `${root}/locks/${encodeSegment(name)}`;
-  const lost = () => new PortolanError("LEASE_LOST", `the session of lock ${name} is gone`);
-  const link = createSessionLink(connect, { lost, renewed: true });
-  const inTurn = createTurns();
-  const call = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
-    limited(
-      signal,
-      () => inTurn(work),
-      (error) => coded("BACKEND_UNREACHABLE", error),
-    );
+  const session = createOwnSession(title, connect);
 
   const contend = async (on: Connection): Promise<Tenure> => {
     for (;;) {
@@ -41,17 +32,8 @@ export function createZookeeperLock(
   };
 
   return {
-    renew: (signal) =>
-      call(signal, async () => {
-        try {
-          return await contend(link.current() ? await link.attach() : await link.begin());
-        } catch (error) {
-          // What expired on the way has released the lock: the next session contends like any other.
-          if (!isLost(error)) throw error;
-          link.forget();
-          return contend(await link.begin());
-        }
-      }),
+    // What expired on the way has released the lock: the next session contends like any other.
+    renew: (signal) => session.use(contend, signal),
 
     watch() {
       const cell = createCell<string | undefined>();
@@ -65,15 +47,6 @@ export function createZookeeperLock(
       return { current, subscribe, refresh: followed.refresh, close: async () => followed.stop() };
     },
 
-    release: (signal) =>
-      call(signal, async () => {
-        if (!link.current()) return;
-        try {
-          await (await link.attach()).end();
-        } catch (error) {
-          if (!isLost(error)) throw error;
-        }
-        link.forget();
-      }),
+    release: session.end,
   };
 }

@@ -6,6 +6,7 @@ import { encodeSegment } from "../../instance.ts";
 import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
 import { listedBy } from "../layouts/claim.ts";
 import { createListedLease } from "../layouts/listed-lease.ts";
+import { createNotes } from "../notes.ts";
 import type { BackendUrl } from "../url.ts";
 import { type Connection, type ConnectionOptions, connect } from "./connection.ts";
 import { createZookeeperFollow } from "./follow.ts";
@@ -14,7 +15,9 @@ import { zookeeperLayout } from "./layouts.ts";
 import { createZookeeperLease } from "./lease.ts";
 import { createZookeeperListed } from "./listed.ts";
 import { createZookeeperLock } from "./lock.ts";
+import { holdZookeeperNote } from "./notes.ts";
 import type { Connector } from "./session.ts";
+import { shareConnection } from "./share-connection.ts";
 import { createZookeeperWatch } from "./watch.ts";
 
 /** Milliseconds: a dead server is noticed after two thirds of it. */
@@ -44,8 +47,16 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
       throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
     });
   };
-  const password = (await file("password-file"))?.toString("utf8");
-  const digest = password === undefined ? undefined : `${user}:${password.replace(/\r?\n$/, "")}`;
+  const digestIn = (content: Buffer) => `${user}:${content.toString("utf8").replace(/\r?\n$/, "")}`;
+  const first = await file("password-file");
+  let last = first && digestIn(first);
+  /** As the password's file says now: it may be replaced. One that cannot be read then changes nothing. */
+  const digestNow = async () => {
+    const content =
+      passwordFile === undefined ? undefined : await readFile(passwordFile).catch(() => undefined);
+    if (content && content.length > 0) last = digestIn(content);
+    return last;
+  };
   const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
   if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
   try {
@@ -65,9 +76,12 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     want: Pick<ConnectionOptions, "timeout" | "limit" | "session" | "keepAlive" | "signal">,
   ): Promise<Connection> => {
     let failure: unknown;
+    const digest = await digestNow();
+    const isOutdated = async () => (await digestNow()) !== digest;
     for (const { host, port = 2181 } of [...hosts]) {
+      const limit = want.limit / hosts.length;
       try {
-        return await connect({ ...want, host, port, digest, tls, limit: want.limit / hosts.length });
+        return await connect({ ...want, host, port, digest, isOutdated, tls, limit });
       } catch (error) {
         if (!(error instanceof PortolanError && error.code === "BACKEND_UNREACHABLE")) throw error;
         failure = error;
@@ -79,6 +93,12 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
 
   const toRead = (signal: AbortSignal) =>
     dial({ timeout: readerTimeout, limit: readerLimit, keepAlive: true, signal });
+  const calls = shareConnection(() => toRead(closed.signal));
+  /** Of a lock or a note, which a session of its own holds. */
+  const holding =
+    (ttl: number): Connector =>
+    (want) =>
+      dial({ ...want, timeout: ttl * 1000, keepAlive: false, signal: closed.signal });
   const watch = createZookeeperWatch(toRead, layout);
   const follow = createZookeeperFollow(toRead);
   return {
@@ -91,8 +111,9 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
       const connector: Connector = (want) =>
         dial({ ...want, timeout, keepAlive: ttl === 0, signal: closed.signal });
       return layout.whole
-        ? createZookeeperLease(connector, layout, owner, ttl, lease)
+        ? createZookeeperLease(url.title, connector, layout, owner, ttl, lease)
         : createListedLease(
+            url.title,
             createZookeeperListed(connector, layout, owner, ttl, lease?.inherits),
             layout,
             owner,
@@ -122,11 +143,15 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
         }
       },
     }),
-    kv: createZookeeperKv(() => toRead(closed.signal), follow, url.path),
-    lock(name, contender, ttl) {
-      const connector: Connector = (want) =>
-        dial({ ...want, timeout: ttl * 1000, keepAlive: false, signal: closed.signal });
-      return createZookeeperLock(connector, follow, layout.root, { name, contender });
+    kv: createZookeeperKv(url.title, calls, follow, url.path),
+    lock: (name, contender, ttl) =>
+      createZookeeperLock(url.title, holding(ttl), follow, layout.root, { name, contender }),
+    notes(area) {
+      const place = `${layout.root}/${area}`;
+      return createNotes(createZookeeperKv(url.title, calls, follow, place), {
+        path: "",
+        hold: (key, ttl) => holdZookeeperNote(url.title, holding(ttl), `${place}/${key}`),
+      });
     },
     async close() {
       watch.close();

@@ -99,9 +99,9 @@ function turnPrint(node: Extract<Node, { kind: "print" }>, place: Place, context
   return printed(readValue(value, place, context));
 }
 
-/** consul-template's `executeTemplate "name" data` includes, as `template` does. */
+/** consul-template's `executeTemplate "name" data` and docker-gen's `eval` include, as `template` does. */
 function executed(value: Expression): { readonly of?: string; readonly args?: Expression } {
-  if (value.kind !== "call" || value.name !== "executeTemplate") return {};
+  if (value.kind !== "call" || !["executeTemplate", "eval"].includes(value.name)) return {};
   const [name, data] = value.args;
   return name?.kind === "text" ? { of: name.value, ...(data && { args: data }) } : {};
 }

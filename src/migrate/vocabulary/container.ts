@@ -1,5 +1,5 @@
 import { textLiteral } from "../convert/literal.ts";
-import { type Field, listOf, mapOf, number, type Shape, text, truth } from "../convert/shape.ts";
+import { type Field, listOf, mapOf, number, type Shape, text, truth, type Value } from "../convert/shape.ts";
 import { call, fieldOf } from "../convert/value.ts";
 
 const only = (to: string, shape: Shape): Field => ({ to, shape });
@@ -103,15 +103,17 @@ export const container: Shape = record("a container", {
   ),
 });
 
+/** The container that the templater runs in, where it runs in one. */
+const own: Value = { code: "(containers self=true)", shape: listOf(container), free: true };
+const ownId = call("join", [call("pluck", [own, textLiteral("id")], listOf(text)), textLiteral("")], text);
+
 /** What the dot is at the top of docker-gen's templates: all containers, and what is known of the host. */
 export const containers: Shape = {
   kind: "list",
   of: container,
   fields: {
     Env: only("", { kind: "environment" }),
-    Docker: no("the daemon is not told of in templates; {{node}} is this host"),
-    CurrentContainer: no(
-      "a template does not know its own container; give what it needs in the environment: (env …)",
-    ),
+    Docker: only("", record("what is told of Docker", { CurrentContainerID: { make: () => ownId } })),
+    CurrentContainer: { make: () => call("first", [own], container) },
   },
 };

@@ -3,11 +3,11 @@ import { any, listOf, mapOf, NotTurned, type Shape, text, truth, type Value } fr
 import { call, itemOf, strict } from "../convert/value.ts";
 import { container } from "./container.ts";
 import { expect, joining, literal, none, to, type Vocabulary } from "./entry.ts";
-import { matched, sorted, sprig } from "./sprig.ts";
+import { either, matched, sorted, sprig } from "./sprig.ts";
 
 const whole = ([list]: readonly Value[]): Shape => list?.shape ?? any;
 const item = ([list]: readonly Value[]): Shape => (list?.shape.kind === "list" ? list.shape.of : any);
-const oneEach = "`{{#each}}` over all, and `{{#unless}}` inside of it";
+const emptyIsNone = "a value that is empty counts as none";
 
 /** docker-gen's functions; Sprig's stand behind them. */
 export const dockerGen: Vocabulary = {
@@ -17,21 +17,40 @@ export const dockerGen: Vocabulary = {
     args: 'LIST "A.B"',
     here: '`(where LIST "a.B")`',
     turn: (args) => chosen(args, 2),
-    differs: "a value that is empty counts as none",
+    differs: emptyIsNone,
   },
   whereLabelExists: {
     args: 'LIST "a"',
     here: '`(containers label="a")`; of a part of them `(where LIST "labels.a")`, for which an empty label counts as none',
     turn: (args) => withLabel(args),
   },
-  whereNot: none('LIST "A.B" c', oneEach),
-  whereNotExist: none('LIST "A.B"', oneEach),
-  whereAny: none(
-    'LIST "A.B" "," WANTED',
-    '`{{#each (groupBy LIST "a.B" separator=",")}}` and a condition on `{{@key}}`',
-  ),
-  whereAll: none('LIST "A.B" "," WANTED', "`{{#each}}` over all, and `{{#if (and …)}}` inside of it"),
-  whereLabelDoesNotExist: none('LIST "a"', oneEach),
+  whereNot: {
+    args: 'LIST "A.B" c',
+    here: '`(where LIST "a.B" c not=true)`',
+    turn: (args) => chosen(args, 3, " not=true"),
+  },
+  whereNotExist: {
+    args: 'LIST "A.B"',
+    here: '`(where LIST "a.B" not=true)`',
+    turn: (args) => chosen(args, 2, " not=true"),
+    differs: emptyIsNone,
+  },
+  whereAny: {
+    args: 'LIST "A.B" "," WANTED',
+    here: '`(where LIST "a.B" separator="," anyOf=WANTED)`',
+    turn: (args) => chosenParts(args, "anyOf"),
+  },
+  whereAll: {
+    args: 'LIST "A.B" "," WANTED',
+    here: '`(where LIST "a.B" separator="," allOf=WANTED)`',
+    turn: (args) => chosenParts(args, "allOf"),
+  },
+  whereLabelDoesNotExist: {
+    args: 'LIST "a"',
+    here: '`(where LIST "labels.a" not=true)`',
+    turn: (args) => chosen(labelled(args), 2, " not=true"),
+    differs: emptyIsNone,
+  },
   whereLabelValueMatches: none(
     'LIST "a" "PATTERN"',
     '`{{#each}}` over all, and `{{#if (regexMatch (default (lookup labels "a") "") "PATTERN")}}` inside of it',
@@ -53,7 +72,11 @@ export const dockerGen: Vocabulary = {
       return grouped(args.slice(0, 2), ` separator=${strict(args[2] as Value).code}`);
     },
   },
-  groupByKeys: none('LIST "A.B"', '`{{#each (groupBy LIST "a.B")}}{{@key}}{{/each}}`'),
+  groupByKeys: {
+    args: 'LIST "A.B"',
+    here: '`(keys (groupBy LIST "a.B"))`',
+    turn: (args) => call("keys", [grouped(args)], listOf(text)),
+  },
   groupByLabel: {
     args: 'LIST "a"',
     here: '`(groupBy LIST "labels.a")`',
@@ -76,16 +99,43 @@ export const dockerGen: Vocabulary = {
       expect(args, 2, 2);
       return { ...itemOf(args[0] as Value, args[1] as Value), maybe: false, shape: truth };
     },
-    differs: "a value that is empty counts as none",
+    differs: emptyIsNone,
   },
   dir: none('"PATH"', "folders are not listed; `(file …)` reads a file"),
-  eval: none('"NAME" a', "a partial: `{{> name a}}`"),
-  exists: none('"PATH"', '`(file "PATH" default="")` in a condition reads it'),
-  include: none('"PATH"', '`{{{file "PATH"}}}`'),
+  eval: none('"NAME" a', "a partial: `{{> name a}}`, which one that is printed by itself becomes"),
+  exists: {
+    args: '"PATH"',
+    here: '`(file "PATH" default="")` in a condition reads it',
+    turn: (args) => ({ ...fileOf(args), shape: truth }),
+    differs: "a file that is empty counts as none",
+  },
+  include: {
+    args: '"PATH"',
+    here: '`{{{file "PATH" default=""}}}`',
+    turn: (args) => ({ ...fileOf(args), raw: true }),
+  },
   first: to("first $1", item),
   last: to("last $1", item),
-  intersect: none("a b", "`{{#each a}}{{#if (contains b this)}}`"),
-  keys: none("MAP", "`{{#each MAP}}{{@key}}{{/each}}`"),
+  intersect: {
+    args: "a b",
+    here: '`(unique (where a "." anyOf=b))`',
+    turn: (args) => {
+      expect(args, 2, 2);
+      const [one, other] = args as [Value, Value];
+      const both = call("where", [one, textLiteral(".")], one.shape, ` anyOf=${strict(other).code}`);
+      return call("unique", [both], one.shape);
+    },
+  },
+  keys: {
+    args: "MAP",
+    here: "`(keys MAP)`",
+    turn: (args) => {
+      expect(args, 1, 1);
+      if (args[0]?.shape.kind !== "map" && args[0]?.shape.kind !== "any")
+        throw new NotTurned("it asks for the keys of something that is no map here");
+      return call("keys", args, listOf(text));
+    },
+  },
   hasPrefix: { args: '"a" TEXT', here: '`(regexMatch TEXT "^a")`', turn: (args) => matched(args, "^", "") },
   hasSuffix: { args: '"a" TEXT', here: '`(regexMatch TEXT "a$")`', turn: (args) => matched(args, "", "$") },
   json: to("json $1", text),
@@ -115,22 +165,34 @@ export const dockerGen: Vocabulary = {
   splitN: none("TEXT SEP n", "`(split TEXT SEP)`, then `first` or `last`"),
   join: joining("LIST SEP", 0),
   sortStringsAsc: { args: "LIST", here: '`(sortBy LIST ".")`', turn: (args) => sorted(args) },
-  sortStringsDesc: none("LIST", '`(sortBy LIST ".")` sorts upwards'),
+  sortStringsDesc: {
+    args: "LIST",
+    here: '`(sortBy LIST "." descending=true)`',
+    turn: (args) => sorted(args, " descending=true"),
+  },
   sortObjectsByKeysAsc: {
     args: 'LIST "A.B"',
     here: '`(sortBy LIST "a.B")`',
-    turn: (args) => {
-      expect(args, 2, 2);
-      return call("sortBy", [args[0] as Value, pathOf(args[1], args[0] as Value)], whole(args));
-    },
+    turn: (args) => sortedByField(args),
   },
-  sortObjectsByKeysDesc: none('LIST "A.B"', '`(sortBy LIST "a.B")` sorts upwards'),
+  sortObjectsByKeysDesc: {
+    args: 'LIST "A.B"',
+    here: '`(sortBy LIST "a.B" descending=true)`',
+    turn: (args) => sortedByField(args, " descending=true"),
+  },
   toLower: to("toLower $1", text),
   toUpper: to("toUpper $1", text),
   trim: to("trim $1", text),
   trimPrefix: to("trimPrefix $2 $1", text),
   trimSuffix: to("trimSuffix $2 $1", text),
-  when: none("c a b", "`{{#if c}}a{{else}}b{{/if}}`"),
+  when: {
+    args: 'c "a" b',
+    here: '`(or (and c "a") b)`; where `a` may be empty `{{#if c}}a{{else}}b{{/if}}`',
+    turn: (args) => {
+      expect(args, 3, 3);
+      return either(args[0] as Value, args[1] as Value, args[2] as Value);
+    },
+  },
   mustBeOneOf: none(
     "…",
     "a value that the file's grammar does not admit takes its container out; `{{#if}}` asks for more",
@@ -179,14 +241,33 @@ function labelled([list, label, ...more]: readonly Value[]): readonly Value[] {
   return [list as Value, textLiteral(`Labels.${literal(label, "the label")}`), ...more];
 }
 
-function chosen(args: readonly Value[], count: number): Value {
+function chosen(args: readonly Value[], count: number, named = ""): Value {
   expect(args, count, count);
   const [list, path, ...wanted] = args as [Value, Value, ...Value[]];
   return call(
     "where",
     [list, pathOf(path, list), ...wanted],
     list.shape.kind === "list" ? list.shape : listOf(container),
+    named,
   );
+}
+
+/** Those of which a field, taken apart, has any or all of some texts. */
+function chosenParts(args: readonly Value[], which: "anyOf" | "allOf"): Value {
+  expect(args, 4, 4);
+  const [separator, wanted] = [strict(args[2] as Value), strict(args[3] as Value)];
+  return chosen(args.slice(0, 2), 2, ` separator=${separator.code} ${which}=${wanted.code}`);
+}
+
+function sortedByField(args: readonly Value[], named = ""): Value {
+  expect(args, 2, 2);
+  return call("sortBy", [args[0] as Value, pathOf(args[1], args[0] as Value)], whole(args), named);
+}
+
+/** The text of a file, empty where there is none. */
+function fileOf(args: readonly Value[]): Value {
+  expect(args, 1, 1);
+  return call("file", args, text, ' default=""');
 }
 
 function grouped(args: readonly Value[], named = ""): Value {

@@ -1,6 +1,6 @@
 import { textLiteral } from "../convert/literal.ts";
-import { any, listOf, number, type Shape, text, truth, type Value } from "../convert/shape.ts";
-import { call } from "../convert/value.ts";
+import { any, listOf, NotTurned, number, type Shape, text, truth, type Value } from "../convert/shape.ts";
+import { call, condition } from "../convert/value.ts";
 import { expect, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
 
 const item = ([list]: readonly Value[]): Shape => (list?.shape.kind === "list" ? list.shape.of : any);
@@ -18,7 +18,14 @@ export const sprig: Vocabulary = {
     },
   },
   coalesce: { args: "a…", here: "`(coalesce a…)`", turn: (args) => firstOf(args) },
-  ternary: none("a b c", "`{{#if c}}a{{else}}b{{/if}}`"),
+  ternary: {
+    args: '"a" b c',
+    here: '`(or (and c "a") b)`; where `a` may be empty `{{#if c}}a{{else}}b{{/if}}`',
+    turn: (args) => {
+      expect(args, 3, 3);
+      return either(args[2] as Value, args[0] as Value, args[1] as Value);
+    },
+  },
   dict: none("a…", "put values aside with `{{set}}`, or give them to a partial by name: `{{> name a=b}}`"),
   list: none("a…", '`(split "a,b" ",")`'),
   trim: to("trim $1", text),
@@ -63,10 +70,18 @@ export const sprig: Vocabulary = {
 };
 
 /** Texts in the order of their letters. */
-export function sorted(args: readonly Value[]): Value {
+export function sorted(args: readonly Value[], named = ""): Value {
   expect(args, 1, 1);
   const shape = args[0]?.shape ?? any;
-  return call("sortBy", [...args, textLiteral(".")], shape);
+  return call("sortBy", [...args, textLiteral(".")], shape, named);
+}
+
+/** One text or the other. Throws NotTurned where the first one is computed or counts as none here. */
+export function either(asked: Value, yes: Value, no: Value): Value {
+  if (["", "0", "false"].includes(literal(yes, "what it gives then")))
+    throw new NotTurned(`${yes.code} counts as none; write {{#if c}}a{{else}}b{{/if}}`);
+  const both = call("and", [{ ...asked, code: condition(asked), maybe: false }, yes], yes.shape);
+  return call("or", [both, no], yes.shape);
 }
 
 /** Whether the second argument begins or ends with the first. */

@@ -193,17 +193,18 @@ function ask<T>(docker: Docker, what: "version" | "info", options: { abortSignal
 }
 
 /**
- * One call with a deadline. The client gets a signal of its own with nothing attached, because it prints
+ * One call that may take `ms`. The client gets a signal of its own with nothing attached, because it prints
  * every request with all that hangs on it (docker-modem inspects its options even when debugging is off).
  */
-async function call<T>(
+export async function call<T>(
   url: string,
   outer: AbortSignal,
   work: (options: { abortSignal: AbortSignal }) => Promise<T>,
+  ms = patience,
 ): Promise<T> {
   const own = new AbortController();
-  const limit = deadline(patience, outer);
-  const late = () => new DOMException(`no answer within ${patience / 1000} s`, "TimeoutError");
+  const limit = deadline(ms, outer);
+  const late = () => new DOMException(`no answer within ${ms / 1000} s`, "TimeoutError");
   const expire = () => own.abort();
   limit.addEventListener("abort", expire, { once: true });
   if (limit.aborted) expire();
@@ -218,7 +219,7 @@ async function call<T>(
 }
 
 /** What Docker, or the way to it, said, as a coded error: ABORTED where `outer` is why. */
-export function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanError {
+function dockerError(url: string, cause: unknown, outer: AbortSignal): PortolanError {
   if (outer.aborted) return new PortolanError("ABORTED", "cancelled", { cause });
   const status = statusOf(cause);
   const message = cause instanceof Error ? cause.message.trim() : String(cause);
@@ -233,7 +234,8 @@ function isLate(cause: unknown): boolean {
   return cause instanceof Error && cause.name === "TimeoutError";
 }
 
-function statusOf(error: unknown): number | undefined {
+/** The status with which Docker has refused a call, if that is what went wrong. */
+export function statusOf(error: unknown): number | undefined {
   const source = error instanceof PortolanError ? error.cause : error;
   const status = (source as { statusCode?: unknown } | undefined)?.statusCode;
   return typeof status === "number" ? status : undefined;

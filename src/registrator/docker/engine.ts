@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { backoff, monotonic, pause } from "../../clock.ts";
 import { coded } from "../../errors.ts";
 import type { LocalContainerSource } from "../../local-containers.ts";
+import { type Meter, unmeasured } from "../../meter.ts";
 import { createCell, type Source } from "../../source.ts";
 import { createAlarms } from "./alarms.ts";
 import { connectDocker, type DockerEvent, type Inspected } from "./client.ts";
@@ -9,6 +10,7 @@ import type { Container } from "./container.ts";
 import { createCrashes } from "./crashes.ts";
 import type { Internal } from "./described.ts";
 import { createDescriptions } from "./descriptions.ts";
+import { eventKind } from "./event-kind.ts";
 import { agrees, inOrder, isUp, listedExitCode } from "./list.ts";
 import { createReads } from "./reads.ts";
 import { isStopSignal } from "./stop-signal.ts";
@@ -48,6 +50,7 @@ export interface DockerOptions {
   keeps(container: Pick<Container, "labels" | "env">, exitCode: number): boolean;
   /** How the daemon is reached; by its URL when absent. */
   readonly connect?: typeof connectDocker;
+  readonly meter?: Meter | undefined;
 }
 
 /** A Docker that is observed. */
@@ -72,7 +75,7 @@ const rememberedGone = 1000;
  * containers that an event touched; a broken or silent connection keeps the last value, with a problem.
  */
 export function observeDocker(options: DockerOptions): DockerSource {
-  const { connect = connectDocker } = options;
+  const { connect = connectDocker, meter = unmeasured } = options;
   const cell = createCell<Engine>();
   const closing = new AbortController();
   /** When each signal last reached each container, on the monotonic clock. */
@@ -320,6 +323,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
     const onEvent = (event: DockerEvent) => {
       const { action, attributes, time } = event;
       lastEvent = time;
+      meter.count("docker_events", { action: eventKind(action) });
       // Only what is read back is old, and the daemon's clock may be set at any time after that.
       const age = listed ? 0 : Math.max(0, client.now - time) * 1000;
       history ??= { time, at: monotonic() - age };
@@ -402,6 +406,7 @@ export function observeDocker(options: DockerOptions): DockerSource {
         await session(ending);
       } catch (error) {
         if (closing.signal.aborted) return;
+        meter.count("retries", { loop: "docker" });
         const problem = coded("DOCKER_UNREACHABLE", error, `Docker at ${options.url}: `);
         const kind = problem.code === "DOCKER_DENIED" ? "denied" : "unreachable";
         for (const one of [cell, descriptions]) one.fail({ kind, error: problem });

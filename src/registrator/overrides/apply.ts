@@ -9,7 +9,8 @@ const roles: readonly string[] = ["master", "slave"] satisfies readonly Role[];
 /** Whether an override is about this record: by its id as it runs in this container, or by its node. */
 export function isAbout({ target }: Override, { id, node, container }: Instance): boolean {
   if (target.node !== node) return false;
-  return target.id === undefined || (target.id === id && target.container === container?.id);
+  if (target.id === undefined) return true;
+  return target.id === id && (target.container === undefined || target.container === container?.id);
 }
 
 /**
@@ -74,7 +75,7 @@ function withTags(reasoned: Reasoned, order: NonNullable<Override["tags"]>, rema
     },
     origins: {
       ...origins,
-      tags: origins.tags === undefined ? from : `${origins.tags}, ${from}`,
+      tags: instance.tags.length === 0 ? from : `${origins.tags}, ${from}`,
       ...(role !== instance.role && { role: from }),
     },
   };

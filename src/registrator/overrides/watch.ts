@@ -1,18 +1,20 @@
 import type { Backend, Notes } from "../../backends/backend.ts";
-import { after, deadline, monotonic, untilWallTime } from "../../clock.ts";
+import { after } from "../../clock.ts";
 import type { Instance } from "../../instance.ts";
 import type { Log } from "../../log.ts";
-import { controlLoop } from "../../loop.ts";
-import { decodeOverride, encodeOverride, type Order, type Override } from "../../override.ts";
-import type { Source } from "../../source.ts";
+import type { Loop } from "../../loop.ts";
+import { decodeOverride, encodeOverride, type Override, type OverrideTarget } from "../../override.ts";
+import type { Problem, Source } from "../../source.ts";
 import type { StateDir } from "../../state-dir.ts";
 import type { Fate } from "../plan.ts";
 import type { Outcome, Reasoned } from "../rules/outcome.ts";
 import { isAbout, withOverrides } from "./apply.ts";
+import { createTerms } from "./terms.ts";
+import { type Due, tidy } from "./tidy.ts";
 
-/** What operators want, as far as the backends' notes say. */
-export interface Overrides {
-  /** False until it is known what the process before has seen: until then nobody can tell what is wanted. */
+/** What operators want of the instances. */
+export interface Wanted {
+  /** False until it is known, or known that it cannot be: until then nobody can tell what should be registered. */
   isReady(): boolean;
   /** The instances as they are wanted; unchanged ones are the same objects. */
   apply(registered: readonly Reasoned[]): Outcome;
@@ -20,6 +22,12 @@ export interface Overrides {
   explainsDrain(record: Instance): boolean;
   /** Another number after each change of what `apply` would give. */
   revision(): number;
+}
+
+/** What operators want, as far as the backends' notes say. */
+export interface Overrides extends Wanted {
+  /** Those that count now, of every node. */
+  inForce(): readonly Override[];
   /** Looks for overrides of this node that are over, and deletes them: to be called when Docker has changed. */
   tidy(): void;
   close(): Promise<void>;
@@ -35,182 +43,182 @@ export interface OverridesOptions {
   changed(): void;
   /** The node whose overrides are this process's to delete in a backend; undefined while it holds no lease there. */
   nodeIn(backend: Backend): string | undefined;
+  /** The container of an instance that is registered; undefined where none is. */
+  containerOf(id: string): string | undefined;
   /** What is known of a container. */
   fate(container: string): Fate;
   /** Asks Docker about a container that is unknown. */
   ask(container: string): void;
 }
 
+/** An override and its note. */
+type Read = Override & { readonly name: string; readonly text: string };
+
 /** One backend's notes, and what they mean. */
 interface Watched {
   readonly backend: Backend;
-  readonly notes: Notes;
   readonly source: Source<ReadonlyMap<string, string>>;
-  /** As the process before has left them, until the backend answers. */
-  texts: ReadonlyMap<string, string>;
-  overrides: readonly (Override & { readonly name: string; readonly text: string })[];
-  problem: string | undefined;
+  readonly tidying: Loop;
+  /** As the process before has left them, until the backend answers; undefined: neither is known. */
+  texts: ReadonlyMap<string, string> | undefined;
+  overrides: readonly Read[];
+  /** Notes that were told to be unreadable. */
+  bad: ReadonlyMap<string, string>;
+  told: Problem["kind"] | undefined;
 }
 
 /** The file in the state folder: by the backend's title, notes by name. */
 const memory = "overrides";
-/** ms that one look for what is over may take. */
-const patience = 10_000;
 
-/** Watches the overrides of every backend that keeps notes. In an outage the last known ones count. */
+/**
+ * Watches the overrides of every backend that keeps notes. In an outage the last known ones count. Nothing is ready
+ * before each backend has told of its own or has failed to, or it is known what it told the process before: else a
+ * restart would take back for a moment what was ordered.
+ */
 export function createOverrides(options: OverridesOptions): Overrides {
-  const { log, changed } = options;
+  const { log, state } = options;
+  const terms = createTerms();
   let revision = 0;
-  let isReady = false;
+  let hasRemembered = false;
   let closed = false;
   let writing: Promise<void> = Promise.resolve();
-  let cancelExpiry = () => {};
-  /** Drains that the process before knew. */
+  let cancelEnd = () => {};
+  /** What the process before knew. */
   let left: readonly Override[] = [];
-  /** When each time that an order names is over, on the monotonic clock. */
-  const ends = new Map<string, number>();
-  /** Notes that were told to be unreadable. */
-  const toldBad = new Set<string>();
   /** The instances as they were made, so that what has not changed is the same object. */
   const made = new WeakMap<Reasoned, { readonly key: string; readonly outcome: Outcome }>();
 
-  const watched = options.backends.flatMap((backend): Watched[] => {
-    const notes = backend.notes?.("overrides");
-    if (!notes) return [];
-    return [{ backend, notes, source: notes.watch(), texts: new Map(), overrides: [], problem: undefined }];
-  });
-
-  const isOver = (order: Order | undefined): boolean => {
-    if (order?.until === undefined) return false;
-    const { until } = order;
-    const end = ends.get(until) ?? monotonic() + untilWallTime(until);
-    ends.set(until, end);
-    return end <= monotonic();
+  const watch = (backend: Backend, notes: Notes): Watched => {
+    const one: Watched = {
+      backend,
+      source: notes.watch(),
+      tidying: tidy({ backend, notes, log, due: () => dueIn(one) }),
+      texts: undefined,
+      overrides: [],
+      bad: new Map(),
+      told: undefined,
+    };
+    return one;
   };
-  /** What is left of an override when what is over is left out. */
-  const standing = ({ target, tags, drain }: Override): Override => ({
-    target,
-    ...(tags && !isOver(tags) && { tags }),
-    ...(drain && !isOver(drain) && { drain }),
+  const watched = options.backends.flatMap((backend) => {
+    const notes = backend.notes?.("overrides");
+    return notes ? [watch(backend, notes)] : [];
   });
-  const inForce = () => watched.flatMap(({ overrides }) => overrides.map(standing));
 
-  const read = (title: string, texts: ReadonlyMap<string, string>): Watched["overrides"] =>
-    [...texts].flatMap(([name, text]) => {
-      const place = `${title}: overrides/${name}`;
+  const inForce = () =>
+    watched.flatMap(({ overrides }) =>
+      overrides.map(terms.standing).filter(({ tags, drain }) => tags || drain),
+    );
+  const isReady = () =>
+    hasRemembered && watched.every(({ texts, source }) => texts !== undefined || source.current().problem);
+
+  /** A target with its container; undefined where that is gone, and the order with it. */
+  const ofToday = (target: OverrideTarget): OverrideTarget | undefined => {
+    if (target.id === undefined) return target;
+    const container = target.container ?? options.containerOf(target.id);
+    if (container === undefined) return undefined;
+    const fate = options.fate(container);
+    if (fate === "unknown") options.ask(container);
+    if (fate === "gone") return undefined;
+    return container === target.container ? target : { ...target, container };
+  };
+  /** What of this node is over, or lacks its container. What is only remembered is nobody's to change. */
+  const dueIn = ({ backend, source, overrides }: Watched): readonly Due[] => {
+    const node = options.nodeIn(backend);
+    if (node === undefined || !source.current().known) return [];
+    return overrides.flatMap((one): Due[] => {
+      const { name, text, target, tags, drain } = one;
+      if (target.node !== node) return [];
+      const about = ofToday(target);
+      if (about === undefined) return [{ name, text, rest: undefined }];
+      const now = terms.standing(one);
+      const isAsRead = now.tags === tags && now.drain === drain && about === target;
+      return isAsRead ? [] : [{ name, text, rest: encodeOverride({ ...now, target: about }) }];
+    });
+  };
+  const tidyAll = () => {
+    for (const { tidying } of watched) tidying.nudge();
+  };
+
+  const put = (one: Watched, texts: ReadonlyMap<string, string>) => {
+    const { title } = one.backend;
+    const bad = new Map<string, string>();
+    one.texts = texts;
+    one.overrides = [...texts].flatMap(([name, text]): Read[] => {
       try {
-        return [{ ...decodeOverride(name, text, place), name, text }];
+        return [{ ...decodeOverride(name, text, `${title}: overrides/${name}`), name, text }];
       } catch (error) {
-        const key = `${place}\0${text}`;
-        if (!toldBad.has(key)) {
-          const way = "an override that cannot be read changes nothing; remove or write it anew";
-          log.warn({ backend: title, override: name, err: error }, way);
-        }
-        toldBad.add(key);
+        bad.set(name, text);
+        const way = "an override that cannot be read changes nothing; remove it or write it anew";
+        if (one.bad.get(name) !== text) log.warn({ backend: title, override: name, err: error }, way);
         return [];
       }
     });
-
-  const expireLater = () => {
-    cancelExpiry();
-    const next = Math.min(...[...ends.values()].filter((end) => end > monotonic()));
-    if (Number.isFinite(next)) cancelExpiry = after(next - monotonic() + 1, renew);
+    one.bad = bad;
   };
+  /** What counts may be another than before. */
   const renew = () => {
     if (closed) return;
-    const used = new Set(
-      watched.flatMap(({ overrides }) => overrides.flatMap(({ tags, drain }) => [tags?.until, drain?.until])),
-    );
-    for (const until of ends.keys()) if (!used.has(until)) ends.delete(until);
-    inForce();
-    expireLater();
+    terms.of(watched.flatMap(({ overrides }) => overrides));
+    cancelEnd();
+    const next = terms.next();
+    // A millisecond more, because timers may be early by a fraction of one.
+    if (next !== undefined) cancelEnd = after(next + 1, renew);
     revision += 1;
-    changed();
-    tidying.nudge();
+    options.changed();
+    tidyAll();
   };
 
   const keep = () => {
-    const { state } = options;
     if (!state) return;
-    const text = JSON.stringify(
-      Object.fromEntries(watched.map(({ backend, texts }) => [backend.title, Object.fromEntries(texts)])),
+    const known = watched.flatMap(({ backend, texts }) =>
+      texts ? [[backend.title, Object.fromEntries(texts)] as const] : [],
     );
+    const text = `${JSON.stringify(Object.fromEntries(known))}\n`;
     writing = writing
-      .then(() => state.write(memory, `${text}\n`))
-      .catch((error: unknown) => {
-        log.warn({ err: error }, "overrides are not kept for the next process");
-      });
+      .then(() => state.write(memory, text))
+      .catch((error: unknown) => log.warn({ err: error }, "overrides are not kept for the next process"));
   };
   const look = (one: Watched) => {
     const now = one.source.current();
-    const problem = now.problem?.error.message;
-    if (now.problem && problem !== one.problem) {
-      log.warn(
-        { backend: one.backend.title, err: now.problem.error },
-        "overrides are not reached; the last known ones count",
-      );
+    const { problem } = now;
+    if (problem && problem.kind !== one.told) {
+      const what = "overrides are not reached; the last known ones count";
+      log.warn({ backend: one.backend.title, err: problem.error }, what);
     }
-    one.problem = problem;
-    if (!now.known || now.value === one.texts || !isReady) return;
-    one.texts = now.value;
-    one.overrides = read(one.backend.title, one.texts);
-    keep();
-    renew();
+    one.told = problem?.kind;
+    if (!hasRemembered) return;
+    const wasKnown = one.texts !== undefined;
+    const isNew = now.known && now.value !== one.texts;
+    if (isNew) {
+      put(one, now.value);
+      keep();
+    }
+    if (isNew || !wasKnown) renew();
   };
   const unsubscribes = watched.map((one) => one.source.subscribe(() => look(one)));
 
   const remember = async () => {
     try {
-      const all: unknown = JSON.parse((await options.state?.read(memory)) ?? "{}");
+      const all: unknown = JSON.parse((await state?.read(memory)) ?? "{}");
       for (const one of watched) {
         const texts = (all as Record<string, Record<string, string> | undefined>)[one.backend.title];
-        one.texts = new Map(Object.entries(texts ?? {}));
-        one.overrides = read(one.backend.title, one.texts);
+        if (texts) put(one, new Map(Object.entries(texts)));
       }
     } catch (error) {
       log.warn({ err: error }, "it is not known which overrides there were");
     }
     if (closed) return;
     left = watched.flatMap(({ overrides }) => overrides);
-    isReady = true;
+    hasRemembered = true;
     renew();
     for (const one of watched) look(one);
   };
-
-  /** Removes what is over, if it still stands there as it was read. */
-  const tidyOne = async ({ backend, notes, source, overrides }: Watched, signal: AbortSignal) => {
-    const node = options.nodeIn(backend);
-    if (node === undefined || !source.current().known) return;
-    const due = overrides.filter((one) => one.target.node === node && isDue(one));
-    if (due.length === 0) return;
-    const now = await notes.list(signal);
-    for (const one of due) {
-      if (now.get(one.name) !== one.text) continue;
-      const { container } = one.target;
-      const rest = container !== undefined && isGone(container) ? undefined : encodeOverride(standing(one));
-      if (rest === undefined) await notes.remove(one.name, signal);
-      else await notes.put(one.name, rest, signal);
-      log.info({ backend: backend.title, override: one.name }, "an override is over");
-    }
-  };
-  const isGone = (container: string) => {
-    const fate = options.fate(container);
-    if (fate === "unknown") options.ask(container);
-    return fate === "gone";
-  };
-  const isDue = ({ target, tags, drain }: Override) =>
-    isOver(tags) || isOver(drain) || (target.container !== undefined && isGone(target.container));
-  const tidying = controlLoop({
-    async pass({ signal }) {
-      for (const one of watched) await tidyOne(one, deadline(patience, signal));
-      return undefined;
-    },
-    failed: (error) => log.debug({ err: error }, "overrides that are over are not deleted yet; trying again"),
-  });
   void remember();
 
   return {
-    isReady: () => isReady,
+    isReady,
+    inForce,
     apply(registered) {
       const overrides = inForce();
       const outcomes = registered.map((one) => {
@@ -231,12 +239,12 @@ export function createOverrides(options: OverridesOptions): Overrides {
     explainsDrain: (record) =>
       [...left, ...inForce()].some((one) => one.drain !== undefined && isAbout(one, record)),
     revision: () => revision,
-    tidy: () => tidying.nudge(),
+    tidy: tidyAll,
     async close() {
       closed = true;
-      cancelExpiry();
+      cancelEnd();
       for (const unsubscribe of unsubscribes) unsubscribe();
-      await Promise.all([tidying.stop(), ...watched.map(({ source }) => source.close())]);
+      await Promise.all(watched.flatMap(({ tidying, source }) => [tidying.stop(), source.close()]));
       await writing;
     },
   };

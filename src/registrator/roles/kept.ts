@@ -11,7 +11,11 @@ export interface Protocol<C> {
   end(connection: C): void;
 }
 
-/** A probe that keeps its connection from question to question, and ends it with a question that fails. */
+/**
+ * A probe that keeps its connection from question to question, and ends it with a question that fails. Where it was
+ * kept, the question is asked once more over a new one: Sentinel hangs up on all clients of a Redis that it makes the
+ * master, and the news should not wait for the next question.
+ */
 export function keptProbe<C>({ open, ask, end }: Protocol<C>): Probe {
   let connection: Promise<C> | undefined;
   const close = () => {
@@ -23,14 +27,17 @@ export function keptProbe<C>({ open, ask, end }: Protocol<C>): Probe {
   return {
     close,
     async ask(signal) {
-      try {
-        signal.throwIfAborted();
-        connection ??= open();
-        return await before(signal, connection.then(ask), () => signal.reason);
-      } catch (error) {
-        // It may be half open, or owe the answer to an earlier question: the next question opens its own.
-        close();
-        throw error;
+      for (;;) {
+        const isKept = connection !== undefined;
+        try {
+          signal.throwIfAborted();
+          connection ??= open();
+          return await before(signal, connection.then(ask), () => signal.reason);
+        } catch (error) {
+          // It may be half open, or owe the answer to an earlier question.
+          close();
+          if (!isKept || signal.aborted) throw error;
+        }
       }
     },
   };

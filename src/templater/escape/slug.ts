@@ -8,10 +8,18 @@ interface Alphabet {
   readonly foreign: RegExp;
   readonly start: RegExp;
   readonly joint: string;
+  /** What looks like the joint and a hash. */
+  readonly hashed: RegExp;
 }
 
-const words: Alphabet = { foreign: /[^A-Za-z0-9_.-]/g, start: /^[A-Za-z0-9_]/, joint: "-" };
-const names: Alphabet = { foreign: /[^A-Za-z0-9_]/g, start: /^[A-Za-z_]/, joint: "_" };
+const dash = { joint: "-", hashed: /-[0-9a-f]{12}$/ };
+const words: Alphabet = { ...dash, foreign: /[^A-Za-z0-9_.-]/g, start: /^[A-Za-z0-9_]/ };
+const names: Alphabet = {
+  foreign: /[^A-Za-z0-9_]/g,
+  start: /^[A-Za-z_]/,
+  joint: "_",
+  hashed: /_[0-9a-f]{12}$/,
+};
 
 const alphabets: Readonly<Record<Format, Alphabet>> = {
   // HAProxy's identifiers also take a colon, so that a server is named like its instance.
@@ -20,7 +28,7 @@ const alphabets: Readonly<Record<Format, Alphabet>> = {
   yaml: words,
   text: words,
   // A dot would open a table inside of a table.
-  toml: { foreign: /[^A-Za-z0-9_-]/g, start: /^[A-Za-z0-9_]/, joint: "-" },
+  toml: { ...dash, foreign: /[^A-Za-z0-9_-]/g, start: /^[A-Za-z0-9_]/ },
   // The name of a shell's variable; in JSON, of an object in most languages.
   env: names,
   json: names,
@@ -34,9 +42,9 @@ const alphabets: Readonly<Record<Format, Alphabet>> = {
  * what looks like the result of a replacement is hashed too, and the hash is longer than a name alone needs.
  */
 export function slugOf(value: string, format: Format): string {
-  const { foreign, start, joint } = alphabets[format];
+  const { foreign, start, joint, hashed } = alphabets[format];
   const replaced = value.replace(foreign, "_").slice(0, longest);
   const plain = start.test(replaced) ? replaced : `_${replaced.slice(joint === "_" ? 0 : 1)}`;
-  const unchanged = plain === value && !new RegExp(`${joint}[0-9a-f]{12}$`).test(value);
+  const unchanged = plain === value && !hashed.test(value);
   return unchanged ? value : `${plain}${joint}${shortHash(value)}`;
 }

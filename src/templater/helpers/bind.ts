@@ -1,12 +1,13 @@
 import { PortolanError } from "../../errors.ts";
-import { type Block, type Body, blocks } from "../../handlebars/blocks.ts";
+import { type Block, type Body, blocks, type Frame } from "../../handlebars/blocks.ts";
 import { charge, weight } from "../../handlebars/budget.ts";
 import { placeOf } from "../../handlebars/check.ts";
-import { kindOf, quotedTextOf } from "../../handlebars/helper.ts";
+import { kindOf, quotedTextOf, truthy } from "../../handlebars/helper.ts";
 import { didYouMean } from "../../handlebars/nearest.ts";
 import { whyRefused } from "../escape/admit.ts";
 import type { Position } from "../escape/position.ts";
 import { admitName, partialName, rawName } from "../escape/rewrite.ts";
+import { type Fragments, turnOf } from "../fragments.ts";
 import { maskSecrets } from "../secrets.ts";
 import { isContainer, type Refusable, type View } from "../view.ts";
 import type { Call, Helper } from "./helper.ts";
@@ -17,6 +18,8 @@ export interface Run {
   readonly call: Call;
   /** Where the template is: set before each helper is called, so that a refusal can say it. */
   at: Place;
+  /** What was rendered before; absent while everything is to be rendered anew. */
+  readonly fragments: Fragments | undefined;
 }
 
 /** A place in a template, while it is rendered. */
@@ -60,6 +63,8 @@ type Bound = (this: unknown, ...args: unknown[]) => unknown;
 export const bindings: ReadonlyMap<string, Bound> = new Map<string, Bound>([
   ...[...helpers].map(([name, helper]) => [name, bindHelper(name, helper)] as const),
   ...Object.entries(blocks).map(([name, block]) => [name, bindBlock(name, block)] as const),
+  ["if", bindCondition("if", true)],
+  ["unless", bindCondition("unless", false)],
   [admitName, bindOutput(admit)],
   [rawName, bindOutput(print)],
   [partialName, countPartial],
@@ -76,11 +81,12 @@ function countPartial(last: unknown): string {
 }
 
 function bindHelper(name: string, helper: Helper): Bound {
+  const source = `${name} …`;
   return (...args) => {
     const { data, loc, hash } = args.pop() as Options;
     const { run } = data;
     const { budget } = run.call;
-    run.at = { source: `${name} …`, loc, data };
+    run.at = { source, loc, data };
     try {
       charge(args, helper, budget);
       const result = helper.call(args, hash, run.call);
@@ -92,18 +98,15 @@ function bindHelper(name: string, helper: Helper): Bound {
   };
 }
 
+/** `marks`: what `markTurns` has put behind the value. */
 function bindBlock(name: string, block: Block): Bound {
-  return function (value, last) {
-    const options = last as Options;
+  return function (value, ...marks) {
+    const options = marks.pop() as Options;
     const { budget } = options.data.run.call;
+    const body = marks.length > 0 ? remembering(options, marks) : bodyOf(options);
     const then: Body = (item, frame, blockParams) => {
       budget.spend(1);
-      const isCondition = frame === undefined && blockParams === undefined;
-      // Handlebars looks variables up in the frame itself, so each frame holds those of the ones around it.
-      const data = isCondition
-        ? options.data
-        : { ...options.data, ...frame, subject: item, _parent: options.data };
-      const piece = options.fn(item, { data, blockParams });
+      const piece = body(item, frame, blockParams);
       budget.spend(weight(piece));
       return piece;
     };
@@ -112,6 +115,42 @@ function bindBlock(name: string, block: Block): Bound {
     } catch (error) {
       throw placed(error, `#${name}`, options.loc);
     }
+  };
+}
+
+/** Conditions are most of what templates ask for, and need no frame of their own. */
+function bindCondition(name: string, wanted: boolean): Bound {
+  return function (value, last) {
+    const { data, fn, inverse, loc } = last as Options;
+    if (truthy(value) !== wanted) return inverse(this);
+    const { budget } = data.run.call;
+    try {
+      budget.spend(1);
+      const piece = fn(this);
+      budget.spend(weight(piece));
+      return piece;
+    } catch (error) {
+      throw placed(error, `#${name}`, loc);
+    }
+  };
+}
+
+function bodyOf({ data, fn }: Options): Body {
+  // Handlebars looks variables up in the frame itself, so each frame holds those of the ones around it.
+  return (item, frame, blockParams) =>
+    fn(item, { data: { ...data, ...frame, subject: item, _parent: data }, blockParams });
+}
+
+/** The body of an `{{#each}}` whose turns can be remembered. */
+function remembering(options: Options, [place, names, ...around]: readonly unknown[]): Body {
+  const { run } = options.data;
+  const body = bodyOf(options);
+  if (run.fragments === undefined) return body;
+  const turns = run.fragments.at(String(place));
+  const fromFrame = String(names).split(",") as (keyof Frame)[];
+  return (item, frame, blockParams) => {
+    const read = names === "" ? around : [...around, ...fromFrame.map((name) => frame?.[name])];
+    return turnOf(turns, item, read, run.call.budget, () => body(item, frame, blockParams));
   };
 }
 

@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
-import type { Budget } from "../../handlebars/budget.ts";
-import { text, unquoted } from "../../handlebars/helper.ts";
+import { type Budget, createBudget } from "../../handlebars/budget.ts";
+import { text, truthy, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance, type State, states } from "../../instance.ts";
 import { containerStates } from "../containers.ts";
 import type { Helper } from "./helper.ts";
+import { createKeep } from "./kept.ts";
 
 type Named = Readonly<Record<string, unknown>>;
 
@@ -34,9 +35,38 @@ function tagsOf(instances: readonly Instance[], budget: Budget): readonly string
   return [...new Set(tags)].sort(compare);
 }
 
-/** A service as `(services)` lists it: `instances` are those that the named arguments ask for. */
-export function serviceItem(name: string, all: readonly Instance[], named: Named, budget: Budget) {
-  return { name, tags: tagsOf(all, budget), instances: chosen(all, named, budget) };
+/** A service as `(services)` lists it. */
+interface ServiceItem {
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly instances: readonly Instance[];
+}
+
+const keepItem = createKeep<readonly Instance[], { readonly item: ServiceItem; readonly steps: number }>();
+
+/**
+ * Services as `(services)` lists them: `instances` are those that the named arguments ask for. The same list gives
+ * the same object, in the same number of steps.
+ */
+export function serviceItems(
+  named: Named,
+  budget: Budget,
+): (name: string, all: readonly Instance[]) => ServiceItem {
+  const asked = filters.map((filter) => (filter in named ? unquoted(named[filter]) : null));
+  const isPlain = asked.every((word) => word === null || typeof word === "string");
+  const question = isPlain ? JSON.stringify(asked) : "";
+  return (name, all) => {
+    const make = () => {
+      const own = createBudget(Number.POSITIVE_INFINITY);
+      const item = { name, tags: tagsOf(all, own), instances: chosen(all, named, own) };
+      return { item, steps: own.spent() };
+    };
+    const { item, steps } = isPlain
+      ? keepItem(all, question, make, (before) => before.item.name === name)
+      : make();
+    budget.spend(steps);
+    return item;
+  };
 }
 
 /** What reads the world. Reading a service also subscribes to it. */
@@ -50,11 +80,13 @@ export const data: Readonly<Record<string, Helper>> = {
     arity: [0, 0],
     named: filters,
     // A service stays in the list while none of its instances is ready: templates answer for it then.
-    call: (_, named, { view, budget }) =>
-      view
+    call: (_, named, { view, budget }) => {
+      const itemOf = serviceItems(named, budget);
+      return view
         .services()
-        .map(([name, all]) => serviceItem(name, all, named, budget))
-        .filter(({ tags }) => !("tag" in named) || tags.includes(text(unquoted(named.tag)))),
+        .map(([name, all]) => itemOf(name, all))
+        .filter(({ tags }) => !("tag" in named) || tags.includes(text(unquoted(named.tag))));
+    },
   },
   master: {
     arity: [1, 1],
@@ -128,7 +160,7 @@ export const data: Readonly<Record<string, Helper>> = {
   },
   containers: {
     arity: [0, 0],
-    named: ["label", "name", "state", "network"],
+    named: ["label", "name", "state", "network", "self"],
     call: (_, named, { view, budget }) => {
       const wanted = (name: string) => (name in named ? text(unquoted(named[name])) : undefined);
       const [label, name, network] = [wanted("label"), wanted("name"), wanted("network")];
@@ -140,6 +172,7 @@ export const data: Readonly<Record<string, Helper>> = {
         ...(label !== undefined && { label: labelOf(label) }),
         ...(name !== undefined && { name }),
         ...(network !== undefined && { network }),
+        ...(truthy(named.self) && { id: view.ownContainer ?? "" }),
       });
       budget.spend(1 + view.containersKnown());
       return chosen;

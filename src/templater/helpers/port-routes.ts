@@ -1,6 +1,7 @@
 import { compare, type Instance, type Protocol } from "../../instance.ts";
 import { shown } from "../escape/admit.ts";
 import type { Call } from "./helper.ts";
+import { createKeep, sameItems } from "./kept.ts";
 import { isAddress } from "./output.ts";
 
 /** A port of the proxy and the service behind it. */
@@ -12,6 +13,8 @@ export interface PortRoute {
   readonly service: string;
   /** The ready instances, by id. */
   readonly servers: readonly Instance[];
+  /** The draining ones, by id: they keep the connections that they have. */
+  readonly leaving: readonly Instance[];
   /** True when one that takes connections is no backup. */
   readonly primary: boolean;
   /** How a server can be asked for its role (meta role_check); undefined: not at all. */
@@ -51,13 +54,31 @@ export function portRoutes(
   }
   return [...routes.values()]
     .sort((a, b) => compare(a.protocol, b.protocol) || a.port - b.port)
-    .map(({ members, ...route }) => {
-      const servers = members.filter(({ state }) => state === "ready");
-      const primary = servers.some(({ meta }) => meta.backup !== "true");
-      // Also of those that are not ready: only server lines should change with them.
-      const check = members.find(({ meta }) => meta.role_check !== undefined)?.meta.role_check;
-      return { ...route, servers, primary, check };
+    .map((found) => {
+      const [first] = found.members as [Instance, ...Instance[]];
+      const before = keepRoute(
+        first,
+        `${found.key}:${found.port}`,
+        () => gathered(found),
+        ({ members }) => sameItems(members, found.members),
+      );
+      return before.route;
     });
+}
+
+/** Routes in which nothing has changed are the same objects as before. */
+const keepRoute = createKeep<
+  Instance,
+  { readonly members: readonly Instance[]; readonly route: PortRoute }
+>();
+
+function gathered({ members, ...found }: Found): { members: readonly Instance[]; route: PortRoute } {
+  const servers = members.filter(({ state }) => state === "ready");
+  const leaving = members.filter(({ state }) => state === "draining");
+  const primary = servers.some(({ meta }) => meta.backup !== "true");
+  // Also of those that are not ready: only server lines should change with them.
+  const check = members.find(({ meta }) => meta.role_check !== undefined)?.meta.role_check;
+  return { members, route: { ...found, servers, leaving, primary, check } };
 }
 
 /** A route while its instances are being gathered. */

@@ -54,10 +54,22 @@ export async function laterThan(pidfile: string, pid: number): Promise<string | 
   return undefined;
 }
 
-/** Sends a signal to the process that a pidfile named. Rejects with RELOAD_FAILED. */
+/** Sends a signal to the process that a pidfile named. Throws RELOAD_FAILED. */
 export function sendSignal(name: NodeJS.Signals, pid: number, pidfile: string): void {
+  signalProcess(name, { name, pid, pidfile });
+}
+
+/** Throws what `sendSignal` would throw, and sends nothing. */
+export function askToSignal(name: NodeJS.Signals, pid: number, pidfile: string): void {
+  signalProcess(0, { name, pid, pidfile });
+}
+
+function signalProcess(
+  signal: NodeJS.Signals | 0,
+  { name, pid, pidfile }: { readonly name: NodeJS.Signals; readonly pid: number; readonly pidfile: string },
+): void {
   try {
-    process.kill(pid, name);
+    process.kill(pid, signal);
   } catch (error) {
     if (hasCode(error, "ESRCH"))
       throw notSent(name, pidfile, `names process ${pid}, which does not run; start the program`, error);

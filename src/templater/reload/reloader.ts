@@ -30,7 +30,12 @@ export type Reloaded =
    * runtime: it was changed while it ran. start: it was started after the swap and has read the new file.
    * reload: it was reloaded.
    */
-  | { readonly accepted: "reload" | "runtime" | "start"; readonly note?: string }
+  | {
+      readonly accepted: "reload" | "runtime" | "start";
+      readonly note?: string;
+      /** How many changes of single servers it took at runtime. */
+      readonly operations?: number;
+    }
   /**
    * away: the proxy does not run; it is asked again later. held: reloading now would do harm; it is tried
    * again later. Nothing was done.

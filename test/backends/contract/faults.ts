@@ -59,6 +59,19 @@ export function faultsSuite(stage: Stage): void {
       }
       const lock = backend.lock?.("contract-fault", "one", stage.ttl);
       if (lock) await expect(lock.renew(signal)).rejects.toMatchObject({ code });
+      const notes = backend.notes?.("overrides");
+      if (notes) {
+        const watch = notes.watch();
+        await problemOf(watch, kind);
+        expect(watch.current().known).toBe(false);
+        await expect(notes.list(signal)).rejects.toMatchObject({ code });
+        await expect(notes.put("fault", "x", signal)).rejects.toMatchObject({ code });
+        // Who may not look may be told all the same that there is nothing to be removed.
+        if (kind === "unreachable")
+          await expect(notes.remove("fault", signal)).rejects.toMatchObject({ code });
+        await expect(notes.hold("fault", stage.ttl).renew("x", signal)).rejects.toMatchObject({ code });
+        await watch.close();
+      }
       await observation.close();
       await backend.close();
     };
@@ -106,6 +119,12 @@ export function faultsSuite(stage: Stage): void {
       if (values) await eventually(values, (s) => s.keys.get(key) === "before");
       const lock = away.lock?.("contract-cut", "one", stage.ttl * 20);
       const token = await lock?.renew(signal);
+      const notes = away.notes?.("overrides");
+      await notes?.put("cut", "before", signal);
+      const noted = notes?.watch();
+      if (noted) await eventually(noted, (all) => all.get("cut") === "before");
+      const note = notes?.hold("cut-held", stage.ttl * 20);
+      await note?.renew("held", signal);
 
       await cut();
       await problemOf(observation, "unreachable");
@@ -116,6 +135,12 @@ export function faultsSuite(stage: Stage): void {
         await expect(kv.get(key, signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
       }
       if (lock) await expect(lock.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+      if (notes && noted && note) {
+        await problemOf(noted, "unreachable");
+        await expect(notes.list(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+        await expect(note.renew("held", signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+        expect(noted.current()).toMatchObject({ known: true });
+      }
       await heal();
       await atLast(() => lease.renew(signal));
       await atLast(() => lease.register({ ...instance, id: "second" }, signal));
@@ -131,6 +156,19 @@ export function faultsSuite(stage: Stage): void {
       if (lock)
         expect(await atLast(() => lock.renew(signal))).toMatchObject({ ...token, ttl: expect.any(Number) });
       await lock?.release(signal);
+      if (notes && noted && note) {
+        expect(await atLast(() => note.renew("held", signal))).toMatchObject({ fresh: false });
+        await atLast(() => notes.put("cut", "after", signal));
+        await eventually(
+          noted,
+          (all) => all.get("cut") === "after" && all.get("cut-held") === "held",
+          within,
+        );
+        await problemOf(noted, undefined);
+        await noted.close();
+        await note.release(signal);
+        await notes.remove("cut", signal);
+      }
       await observation.close();
       await lease.release(signal);
       await away.close();
@@ -147,6 +185,9 @@ export function faultsSuite(stage: Stage): void {
       await eventually(observation, (s) => ids(s, "wiped")?.length === 1);
       const lock = stage.backend.lock?.("contract-wiped", "one", stage.ttl);
       const before = await lock?.renew(signal);
+      const notes = stage.backend.notes?.("templaters");
+      const note = notes?.hold("contract-wiped", stage.ttl);
+      await note?.renew("before", signal);
       await wipe();
       // What was lost is noticed by the next beat, or by the next write, which then asks for another lease.
       await atLast(async () => {
@@ -159,6 +200,9 @@ export function faultsSuite(stage: Stage): void {
       const after = await lock?.renew(signal);
       if (before) expect(after).toMatchObject({ held: true });
       await lock?.release(signal);
+      await note?.renew("after", signal);
+      if (notes) expect([...(await notes.list(signal))]).toEqual([["contract-wiped", "after"]]);
+      await note?.release(signal);
       await observation.close();
       await lease.release(signal);
     });

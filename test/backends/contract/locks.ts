@@ -1,8 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Backend, Lock, Tenure } from "../../../src/backends/backend.ts";
+import type { Lock, Tenure } from "../../../src/backends/backend.ts";
 import { eventually, type Stage, signal } from "./stage.ts";
 
 let counter = 0;
+
+/** The token of a lock that is held. */
+export function tokenOf(tenure: Tenure): bigint {
+  if (!tenure.held) throw new Error(`held by ${tenure.holder}`);
+  expect(tenure.token).toMatch(/^[0-9]+$/);
+  return BigInt(tenure.token);
+}
 
 /** Locks with fencing tokens. */
 export function locksSuite(stage: Stage): void {
@@ -11,17 +18,8 @@ export function locksSuite(stage: Stage): void {
       counter += 1;
       return `a lock/${process.pid}-${counter}`;
     };
-    const contend = (
-      name: string,
-      contender: string,
-      skip: (why: string) => never,
-      from: Backend = stage.backend,
-    ): Lock => from.lock?.(name, contender, stage.ttl) ?? skip("it has no locks");
-    const tokenOf = (tenure: Tenure) => {
-      if (!tenure.held) throw new Error(`held by ${tenure.holder}`);
-      expect(tenure.token).toMatch(/^[0-9]+$/);
-      return BigInt(tenure.token);
-    };
+    const contend = (name: string, contender: string, skip: (why: string) => never): Lock =>
+      stage.backend.lock?.(name, contender, stage.ttl) ?? skip("it has no locks");
 
     it("are held by one contender at a time, and each later holder has a greater token", async ({ skip }) => {
       const name = someName();
@@ -71,38 +69,6 @@ export function locksSuite(stage: Stage): void {
       await watch.close();
       await two.release(signal);
     });
-
-    stage.able("expiry")(
-      `go to the next contender when their holder dies, and not while it beats${stage.because("expiry")}`,
-      async ({ skip }) => {
-        const { openMortal } = stage.world;
-        if (!openMortal) return skip("its tests cannot let a holder die");
-        const name = someName();
-        const mortal = await openMortal();
-        const [dying, next] = [contend(name, "dying", skip, mortal.backend), contend(name, "next", skip)];
-        const first = await dying.renew(signal);
-        const token = tokenOf(first);
-        const until = performance.now() + stage.ttl * 1500;
-        while (performance.now() < until) {
-          await dying.renew(signal);
-          expect(await next.renew(signal)).toEqual({ held: false, holder: "dying" });
-          await new Promise((resolve) => setTimeout(resolve, (stage.ttl * 1000) / 4));
-        }
-        const watch = next.watch();
-        await eventually(watch, (holder) => holder === "dying");
-        await mortal.die();
-        const end = performance.now() + (stage.ttl + 5) * 10_000;
-        let now = await next.renew(signal);
-        while (!now.held && performance.now() < end) {
-          await new Promise((resolve) => setTimeout(resolve, 100));
-          now = await next.renew(signal);
-        }
-        expect(tokenOf(now)).toBeGreaterThan(token);
-        await eventually(watch, (holder) => holder === "next");
-        await watch.close();
-        await next.release(signal);
-      },
-    );
 
     it("tell a cancelled call from an outage", async ({ skip }) => {
       const lock = contend(someName(), "one", skip);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Backend, Notes } from "../../../src/backends/backend.ts";
+import type { Notes } from "../../../src/backends/backend.ts";
 import { eventually, type Stage, signal, someOwner } from "./stage.ts";
 
 let counter = 0;
@@ -11,8 +11,8 @@ export function notesSuite(stage: Stage): void {
       counter += 1;
       return `note-${process.pid}-${counter}`;
     };
-    const notesOf = (skip: (why: string) => never, from: Backend = stage.backend): Notes =>
-      from.notes?.("templaters") ?? skip("it keeps no notes");
+    const notesOf = (skip: (why: string) => never): Notes =>
+      stage.backend.notes?.("templaters") ?? skip("it keeps no notes");
 
     it("are put, replaced, listed by name in order, and removed, whatever their names", async ({ skip }) => {
       // A folder without any registrator's claim is not believed to be empty.
@@ -79,34 +79,6 @@ export function notesSuite(stage: Stage): void {
       await next.release(signal);
       expect((await notes.list(signal)).has(name)).toBe(false);
     });
-
-    stage.able("expiry")(
-      `go when their holder dies, not before, and come back with it${stage.because("expiry")}`,
-      async ({ skip }) => {
-        const { openMortal } = stage.world;
-        if (!openMortal) return skip("its tests cannot let a holder die");
-        const notes = notesOf(skip);
-        const mortal = await openMortal();
-        const [name, kept] = [someName(), someName()];
-        await notes.put(kept, "kept", signal);
-        const dying = notesOf(skip, mortal.backend).hold(name, stage.ttl);
-        const { ttl } = await dying.renew("here", signal);
-        const watch = notes.watch();
-        await eventually(watch, (all) => all.get(name) === "here");
-        const last = performance.now();
-        await dying.renew("here", signal);
-        await mortal.die();
-        await eventually(watch, (all) => !all.has(name), (ttl + 5) * 10_000);
-        expect(performance.now() - last).toBeGreaterThan(ttl * 900);
-        expect((await notes.list(signal)).get(kept)).toBe("kept");
-        const heir = notes.hold(name, stage.ttl);
-        expect((await heir.renew("back", signal)).fresh).toBe(true);
-        await eventually(watch, (all) => all.get(name) === "back");
-        await watch.close();
-        await heir.release(signal);
-        await notes.remove(kept, signal);
-      },
-    );
 
     it("tell a cancelled call from an outage", async ({ skip }) => {
       const notes = notesOf(skip);

@@ -1,5 +1,5 @@
 import { Etcd3 } from "etcd3";
-import { type BareRef, type BareStore, portIn, recordText } from "./store.ts";
+import { type BareRef, type BareStore, inTurns, portIn, recordText } from "./store.ts";
 
 /** etcd: a put on a lease, a watch on a key. */
 export async function openEtcd(url: string): Promise<BareStore> {
@@ -10,6 +10,13 @@ export async function openEtcd(url: string): Promise<BareStore> {
   return {
     async put(record) {
       await lease.put(keyOf(record)).value(recordText(record));
+    },
+    async fill(records) {
+      await inTurns(records, 32, (record) => client.put(keyOf(record)).value(recordText(record)).exec());
+    },
+    async count() {
+      const all = await client.getAll().prefix(`${pathname}/services/`).strings();
+      return Object.values(all).map((text) => JSON.parse(text)).length;
     },
     async remove(ref) {
       await client.delete().key(keyOf(ref));

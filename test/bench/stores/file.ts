@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BareRef, type BareStore, portIn, recordText } from "./store.ts";
+import { type BareRef, type BareStore, inTurns, portIn, recordText } from "./store.ts";
 
 /** A folder: a file that is renamed into place, and the kernel's watch on its folder. */
 export async function openFile(url: string): Promise<BareStore> {
@@ -21,6 +21,20 @@ export async function openFile(url: string): Promise<BareStore> {
       const temporary = join(folder, `.tmp-${record.id}`);
       await writeFile(temporary, recordText(record));
       await rename(temporary, join(folder, nameOf(record)));
+    },
+    async fill(records) {
+      for (const record of records) {
+        await make(folderOf(record));
+        await writeFile(join(folderOf(record), nameOf(record)), recordText(record));
+      }
+    },
+    async count() {
+      const names = await readdir(join(pathname, "services"), { recursive: true });
+      const files = names.filter((name) => name.endsWith(".json"));
+      await inTurns(files, 16, async (name) =>
+        JSON.parse(await readFile(join(pathname, "services", name), "utf8")),
+      );
+      return files.length;
     },
     async remove(ref) {
       await rm(join(folderOf(ref), nameOf(ref)));

@@ -19,6 +19,10 @@ export type BareRef = Pick<BareRecord, "service" | "id">;
 export interface BareStore {
   /** Creates or replaces a record in as few calls as the store needs. */
   put(record: BareRecord): Promise<void>;
+  /** Creates many at once, in the fastest way that the store has. They outlive this client where that is possible. */
+  fill(records: readonly BareRecord[]): Promise<void>;
+  /** Reads every record, and tells how many there are. */
+  count(): Promise<number>;
   remove(ref: BareRef): Promise<void>;
   /**
    * Calls `seen` with the record's port each time that it was read after a change, with undefined when it is
@@ -47,4 +51,17 @@ export function recordText({ service, id, address, port, host }: BareRecord): st
 /** The port in such a text. */
 export function portIn(text: string): number {
   return (JSON.parse(text) as { port: number }).port;
+}
+
+/** Does the work for all items, so many at once. */
+export async function inTurns<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const open = items.values();
+  const hand = async () => {
+    for (const item of open) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, hand));
 }

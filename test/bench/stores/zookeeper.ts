@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import zookeeperClient from "node-zookeeper-client";
-import { type BareRef, type BareStore, portIn, recordText } from "./store.ts";
+import { type BareRecord, type BareRef, type BareStore, inTurns, portIn, recordText } from "./store.ts";
 
 const { CreateMode, createClient } = zookeeperClient;
 
@@ -29,6 +29,35 @@ export async function openZookeeper(url: string): Promise<BareStore> {
         else client.create(path, text, CreateMode.EPHEMERAL, done);
       });
       own.add(path);
+    },
+    async fill(records) {
+      for (const record of records) {
+        if (!made.has(folderOf(record))) await mkdirp(folderOf(record));
+        made.add(folderOf(record));
+      }
+      const create = promisify<BareRecord, void>((record, done) =>
+        client.create(pathOf(record), Buffer.from(recordText(record)), CreateMode.PERSISTENT, (error) =>
+          done(error),
+        ),
+      );
+      await inTurns(records, 64, create);
+    },
+    async count() {
+      const children = promisify<string, string[]>((path, done) =>
+        client.getChildren(path, (error, names) => done(error, names)),
+      );
+      const read = promisify<string, Buffer>((path, done) =>
+        client.getData(path, (error, data) => done(error, data)),
+      );
+      let count = 0;
+      const folder = `${pathname}/services`;
+      await inTurns(await children(folder), 64, async (service) => {
+        for (const id of await children(`${folder}/${service}`)) {
+          JSON.parse((await read(`${folder}/${service}/${id}`)).toString());
+          count += 1;
+        }
+      });
+      return count;
     },
     async remove(ref) {
       own.delete(pathOf(ref));

@@ -47,6 +47,13 @@ describe("redis", () => {
     expect(await clients(replica)).toBe(1);
   });
 
+  it("answers at once when its connection was closed, as Sentinel does at a promotion", async () => {
+    const probe = open(redisProbe, master.port);
+    await ask(probe);
+    await master.command("CLIENT", "KILL", "TYPE", "normal");
+    expect(await ask(probe)).toEqual({ role: "master" });
+  });
+
   it("needs the password where there is one, and takes a new one at its next connection", async () => {
     const credentials = { password: "falsch" };
     const probe = open(redisProbe, locked.port, credentials);

@@ -67,11 +67,12 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       examples: ['{{#each (tree "config")}}{{key}}={{value}} {{/each}}'],
     },
     containers: {
-      call: "[label=] [name=] [state=] [network=]",
-      says: "The containers of this host's Docker, by name, in `portolan agent`: those that run, unless `state` is another one of Docker's (`paused`, `exited` …) or `any`. `label` is a label that they have, or `label=value`. Each has `id`, `name`, `created`, `hostname`, `networkMode`; `image` (`name`, `registry`, `repository`, `tag`); `labels`, `env`; `addresses`, one for each port (`ip`, `port`, `proto`, `hostPort`, `hostIp`, `bindings`, `ip6Global`, `ip6LinkLocal`); `networks` (`name`, `ip`, `ipPrefixLen`, `gateway`, `globalIpv6Address`, `globalIpv6PrefixLen`, `ipv6Gateway`, `macAddress`, `aliases`, `endpointId`, `internal`); `ip`, `gateway`, `ip6Global` and `ip6LinkLocal`; `mounts` (`type`, `name`, `source`, `destination`, `driver`, `mode`, `rw`), `volumes` (`path`, `hostPath`, `readWrite`), `devices` (`pathOnHost`, `pathInContainer`); `state` (`status`, `running`, `health.status`, `exitCode`).",
+      call: "[label=] [name=] [state=] [network=] [self=]",
+      says: "The containers of this host's Docker, by name, in `portolan agent`: those that run, unless `state` is another one of Docker's (`paused`, `exited` …) or `any`. `label` is a label that they have, or `label=value`; `self=true` is the one that this process runs in, if it runs in one. Each has `id`, `name`, `created`, `hostname`, `networkMode`; `image` (`name`, `registry`, `repository`, `tag`); `labels`, `env`; `addresses`, one for each port (`ip`, `port`, `proto`, `hostPort`, `hostIp`, `bindings`, `ip6Global`, `ip6LinkLocal`); `networks` (`name`, `ip`, `ipPrefixLen`, `gateway`, `globalIpv6Address`, `globalIpv6PrefixLen`, `ipv6Gateway`, `macAddress`, `aliases`, `endpointId`, `internal`); `ip`, `gateway`, `ip6Global` and `ip6LinkLocal`; `mounts` (`type`, `name`, `source`, `destination`, `driver`, `mode`, `rw`), `volumes` (`path`, `hostPath`, `readWrite`), `devices` (`pathOnHost`, `pathInContainer`); `state` (`status`, `running`, `health.status`, `exitCode`).",
       examples: [
         '{{#each (containers label="app=shop")}}{{name}} {{ip}} {{state.status}}{{state.health.status}}; {{/each}}',
         '{{#each (groupBy (containers) "env.VIRTUAL_HOST" separator=",")}}{{@key}}:{{#each this}} {{name}}{{/each}}; {{/each}}',
+        "{{#with (first (containers self=true))}}{{name}}{{else}}no container{{/with}}",
         '{{#each (containers name="shop-1")}}{{#each addresses}}{{ip}}:{{port}}/{{proto}} {{/each}}{{/each}}',
       ],
     },
@@ -79,14 +80,27 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
   },
   Lists: {
     where: {
-      call: "LIST FIELD [VALUE]",
-      says: "The items whose field (`port`, `meta.version`) equals the value; without one, those where it is neither missing, empty, 0 nor false.",
-      examples: ['{{#each (where (service "web") "meta.version" "1.3")}}{{id}}{{/each}}'],
+      call: "LIST FIELD [VALUE] [anyOf=] [allOf=] [separator=] [not=]",
+      says: "The items whose field (`port`, `meta.version`; `.` is the item itself) equals the value; without one, those where it is neither missing, empty, 0 nor false. `anyOf` and `allOf` ask for one or all of a list of texts among the items of the field, or among the parts of its text with `separator`, of which up to 100 count. `not=true` gives the others.",
+      examples: [
+        '{{#each (where (service "web") "meta.version" "1.3")}}{{id}}{{/each}}',
+        '{{#each (where (service "web") "meta.version" "1.3" not=true)}}{{id}} {{/each}}',
+        '{{#each (where (service "web") "tags" anyOf=(split "blue,green" ","))}}{{id}} {{/each}}',
+        '{{#each (where (service "web") "meta.version" separator="." allOf=(split "1,3" ","))}}{{id}} {{/each}}',
+      ],
+    },
+    keys: {
+      call: "MAP",
+      says: "The names of the fields of an object or of groups, in order.",
+      examples: ['{{json (keys (groupBy (service "web") "meta.version"))}}'],
     },
     sortBy: {
-      call: "LIST FIELD",
-      says: "Sorted by a field: numbers by size, anything else by its text, what lacks it first.",
-      examples: ['{{json (pluck (sortBy (service "web") "meta.version") "node")}}'],
+      call: "LIST FIELD [descending=]",
+      says: "Sorted by a field: numbers by size, anything else by its text, what lacks it first; the other way round with `descending=true`.",
+      examples: [
+        '{{json (pluck (sortBy (service "web") "meta.version") "node")}}',
+        '{{json (pluck (sortBy (service "web") "meta.version" descending=true) "node")}}',
+      ],
     },
     groupBy: {
       call: "LIST FIELD [default=] [separator=]",
@@ -366,7 +380,7 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
     },
     portRoutes: {
       call: "SERVICES KEY… [least=]",
-      says: "The ports that instances ask for in these meta keys, from `least` upwards: `port`, `protocol`, `key`, `service`, `servers`, `primary`, `check` (meta role_check). A port belongs to one service and key; instances of others that want it are refused.",
+      says: "The ports that instances ask for in these meta keys, from `least` upwards: `port`, `protocol`, `key`, `service`, `servers` (the ready ones), `leaving` (those that drain), `primary`, `check` (meta role_check). A port belongs to one service and key; instances of others that want it are refused.",
       examples: [
         '{{#each (portRoutes (services state="any") "write_port")}}{{port}} {{service}} {{len servers}}{{/each}}',
       ],

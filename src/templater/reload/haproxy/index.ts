@@ -6,6 +6,7 @@ import { type Change, ReloadError, type Reloaded, type Reloader } from "../reloa
 import { draining, type Info, maintained, parseStates } from "./answers.ts";
 import { type Operation, stepsBetween } from "./changes.ts";
 import { openSession } from "./cli.ts";
+import { closeSessions } from "./close.ts";
 import { isRunning, startedAt } from "./life.ts";
 import { reloadWorkers, workerOf } from "./restart.ts";
 import { leavingServer, retire } from "./retire.ts";
@@ -38,10 +39,10 @@ const apply = async (
   if (serving && swappedAt !== undefined && (await startedAt(serving)) > swappedAt)
     return { accepted: "start" };
 
-  const obstacle: Obstacle | undefined = serving
+  const obstacle: Obstacle | number = serving
     ? await tryRuntime(reload, serving, changes, limit)
     : { reason: `nobody answers at ${reload.socket}`, begun: false };
-  if (obstacle === undefined) return { accepted: "runtime" };
+  if (typeof obstacle === "number") return { accepted: "runtime", operations: obstacle };
   await context.interval();
   const restart = { reload, destination, timeout, worker: serving };
   await spaced(reload.socket, signal, () => reloadWorkers(restart, signal)).catch((error: unknown) => {
@@ -58,17 +59,21 @@ interface Obstacle {
   readonly begun: boolean;
 }
 
-/** Undefined when HAProxy has what the changes say. */
+/** How many operations it took until HAProxy has what the changes say; or why it takes a reload. */
 async function tryRuntime(
   { socket }: HaproxyReload,
   worker: Info,
   changes: readonly Change[],
   limit: AbortSignal,
-): Promise<Obstacle | undefined> {
+): Promise<Obstacle | number> {
+  const takesReload = async (reason: string): Promise<Obstacle> => ({
+    reason,
+    begun: await closeSessions(socket, changes, limit),
+  });
   const operations = operationsFor(changes);
-  if (typeof operations === "string") return { reason: operations, begun: false };
+  if (typeof operations === "string") return takesReload(operations);
   const obstacle = obstacleFor(worker.version, operations);
-  if (obstacle !== undefined) return { reason: obstacle, begun: false };
+  if (obstacle !== undefined) return takesReload(obstacle);
   const half = (reason: string): Obstacle => ({ reason, begun: true });
   try {
     const session = await openSession(socket, limit);
@@ -81,13 +86,14 @@ async function tryRuntime(
     const now = await workerOf(socket, limit);
     if (now?.pid !== worker.pid) return half("HAProxy was reloaded or restarted by somebody else meanwhile");
   } catch (error) {
+    await closeSessions(socket, changes, limit);
     if (error instanceof Unexpected) return half(error.message);
     return half(`${socket}: ${error instanceof Error ? error.message : error}`);
   }
   const of = (kind: Operation["kind"]) =>
     operations.filter((operation) => operation.kind === kind).map(({ server }) => server);
   retire(socket, worker.pid, of("remove"), of("add"));
-  return undefined;
+  return operations.length;
 }
 
 /**

@@ -24,8 +24,9 @@ export function obstacleFor(version: number, operations: readonly Operation[]): 
 
 /**
  * Does the operations, one after the other, and reads back whether they have had effect. What is removed gets
- * no new connection from now on; taking it away once it is idle is for `retire`. `spare` tells the settings of
- * a server that is on its way out and may be taken back. Rejects with Unexpected; some are done then.
+ * no new connection from now on, and loses those that it has where it `endsSessions`; taking it away once it is
+ * idle is for `retire`. `spare` tells the settings of a server that is on its way out and may be taken back.
+ * Rejects with Unexpected; some are done then.
  */
 export async function applyOperations(
   session: Session,
@@ -77,7 +78,7 @@ export async function applyOperations(
     }
     if (!before.has(key)) throw new Unexpected(`it has no server ${key}`);
     if (kind === "remove") {
-      await quietly(`set server ${key} state drain`);
+      await quietly(`set server ${key} state ${endsSessions(server) ? "maint" : "drain"}`);
       continue;
     }
     const { was } = operation;
@@ -93,6 +94,14 @@ export async function applyOperations(
     const wrong = kind === "remove" ? stillServes(state) : difference(server, state);
     if (wrong !== undefined) throw new Unexpected(`server ${keyOf(server)} ${wrong} after it was set`);
   }
+}
+
+/**
+ * Whether the connections of a server that is removed are closed: those to a master of before are of no use, or
+ * do harm. HAProxy closes them at `state maint` where `on-marked-down shutdown-sessions` says so.
+ */
+export function endsSessions({ settings }: Pick<Server, "settings">): boolean {
+  return settings.some((word, at) => word === "on-marked-down" && settings[at + 1] === "shutdown-sessions");
 }
 
 /** `pool/server`, as commands have it. */

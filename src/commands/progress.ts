@@ -15,6 +15,8 @@ const tick = 1_000;
 const columns = 78;
 /** Moves to the line before and empties it. */
 const over = "\x1b[1A\x1b[2K";
+/** Names that a line lists. */
+const mostNames = 5;
 
 /** On a terminal the last line tells for how long something has been waited for; elsewhere each wait is one line. */
 export function createProgress({ terminal, say }: Pick<Context, "terminal" | "say">): Progress {
@@ -48,4 +50,10 @@ export function createProgress({ terminal, say }: Pick<Context, "terminal" | "sa
       else say(now.what);
     },
   };
+}
+
+/** A few names for a line, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const more = names.length > mostNames ? [`${names.length - mostNames} more`] : [];
+  return [...names.slice(0, mostNames), ...more].join(", ");
 }

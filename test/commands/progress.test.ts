@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { createProgress } from "../../src/commands/stop-progress.ts";
+import { createProgress } from "../../src/commands/progress.ts";
 
 /** What is said, on a terminal or elsewhere. */
 function progress(terminal: boolean) {

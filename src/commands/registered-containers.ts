@@ -1,10 +1,15 @@
 import { deadline } from "../clock.ts";
 import type { Instance } from "../instance.ts";
+import type { Container } from "../registrator/docker/container.ts";
 import { type Look, lookAtDocker } from "../registrator/look.ts";
 import type { Context } from "./context.ts";
 import { registratorSettings } from "./registrator.ts";
-import type { Registered } from "./stop-drain.ts";
-import type { Registry } from "./stop-registry.ts";
+
+/** A container that runs here, and what the backend holds of it. */
+export interface Registered {
+  readonly container: Container;
+  readonly instances: readonly Instance[];
+}
 
 /** ms that Docker has for all its answers. */
 const patience = 15_000;
@@ -15,13 +20,12 @@ export function lookAt({ settings, env, stop }: Pick<Context, "settings" | "env"
   return lookAtDocker(settings.values.docker, rules, env, deadline(patience, stop));
 }
 
-/** Every container that runs, with what the backend holds of it, by name. */
+/** Every container that runs, with those of the backend's instances that are its own, by name. */
 export function registeredOn(
-  { engine }: Look,
-  registry: Pick<Registry, "instances">,
+  { engine }: Pick<Look, "engine">,
+  instances: readonly Instance[],
   node: string | undefined,
 ): readonly Registered[] {
-  const instances = registry.instances();
   return [...engine.containers.values()]
     .map((container) => ({
       container,
@@ -38,3 +42,8 @@ function isOf(one: Instance, { id, name }: Registered["container"], node: string
 
 /** `web-2` comes before `web-10`. */
 const byName = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
+
+/** The services of these instances, each once. */
+export const servicesOf = (instances: readonly Instance[]): readonly string[] => [
+  ...new Set(instances.map(({ service }) => service)),
+];

@@ -6,8 +6,8 @@ import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
 import type { Source } from "../source.ts";
 import type { Context } from "./context.ts";
+import type { Progress } from "./progress.ts";
 import { settle } from "./settle.ts";
-import type { Progress } from "./stop-progress.ts";
 
 /** A templater that lives, as its note tells. */
 export interface LiveTemplater {
@@ -26,7 +26,8 @@ export interface Registry {
   readonly overrides: Notes;
   /**
    * Waits until `left` names nothing any more, asked again after each change. Resolves with what is left after `ms`.
-   * `what` says what is waited for. Rejects with ABORTED when the command is interrupted, and with BACKEND_DENIED.
+   * `what` says what is waited for. Rejects with ABORTED when the command is interrupted, with the backend's own
+   * problem at once where it refuses, and after `ms` where it is not reached.
    */
   until(
     what: (left: readonly string[]) => string,
@@ -38,9 +39,6 @@ export interface Registry {
 
 /** ms that the backend has for its first answer. */
 const patience = 10_000;
-
-/** Names that a line lists. */
-const mostNames = 5;
 
 /** Opens the backend of a command and resolves when all is known. Rejects with the backend's own problem. */
 export async function openRegistry(
@@ -60,7 +58,7 @@ export async function openRegistry(
     if (!overrides || !templaters)
       throw new PortolanError(
         "FAILED",
-        `${title} keeps no notes, so nobody can be told of a drain; use \`docker stop\``,
+        `${title} keeps no notes, so nobody can tell what its load balancer has applied; use \`docker stop\``,
       );
     const knownOf = <T>(source: Pick<Source<T>, "current">): T | undefined => {
       const now = source.current();
@@ -81,10 +79,11 @@ export async function openRegistry(
             // Listening begins before the look, so that no change falls between them.
             const change = nextChange([observation, templaters], limit);
             const now = left();
-            if (now.length === 0 || (limit.aborted && !stop.aborted)) return now;
+            if (now.length === 0) return now;
             if (stop.aborted) throw new PortolanError("ABORTED", "interrupted");
             for (const { problem } of [observation.current(), templaters.current()])
-              if (problem?.kind === "denied") throw problem.error;
+              if (problem?.kind === "denied" || (problem && limit.aborted)) throw problem.error;
+            if (limit.aborted) return now;
             progress.waiting(what(now));
             await change;
           }
@@ -106,12 +105,6 @@ function templaterOf(name: string, text: string): LiveTemplater {
   } catch {
     return { name, note: undefined };
   }
-}
-
-/** A few names for a line, and how many more there are. */
-export function listed(names: readonly string[]): string {
-  const more = names.length > mostNames ? [`${names.length - mostNames} more`] : [];
-  return [...names.slice(0, mostNames), ...more].join(", ");
 }
 
 /** Resolves at the next change of any source, or when `signal` aborts. */

@@ -1,0 +1,87 @@
+import { randomUUID } from "node:crypto";
+import type { Backend } from "../backends/backend.ts";
+import { deadline, monotonic } from "../clock.ts";
+import { type Finding, ok, troubleOf } from "./finding.ts";
+
+/** ms that a backend has for each answer. */
+const patience = 5_000;
+
+/** Who asks, and what for. */
+export interface Asking {
+  /** The name of this host, as far as it is known. */
+  readonly node: string;
+  /** Seconds above 0, as a registrator would ask for them. */
+  readonly ttl: number;
+  /** Whether templates are rendered from it here. */
+  readonly reads: boolean;
+  readonly stop: AbortSignal;
+}
+
+/**
+ * Whether a backend answers, and lets itself be read and written. To try that, a host is claimed whose name nobody
+ * has, and given up again at once.
+ */
+export async function lookAtBackend(backend: Backend, asking: Asking): Promise<readonly Finding[]> {
+  const read = await reading(backend, asking);
+  return read.level === "ok" ? [read, await writing(backend, asking)] : [read];
+}
+
+const aboutOf = ({ title }: Backend) => `backend ${title}`;
+
+async function reading(backend: Backend, { reads, stop }: Asking): Promise<Finding> {
+  const observation = backend.observe({ services: "all" });
+  const began = monotonic();
+  try {
+    const limit = deadline(patience, stop);
+    await answered(observation, limit);
+    const observed = observation.current();
+    const ms = Math.round(monotonic() - began);
+    if (!observed.known) {
+      const error = observed.problem?.error ?? new Error(`no answer within ${patience / 1000} s`);
+      const means = reads ? "templates keep the last good file, and get no new one" : "nothing is registered";
+      return troubleOf(aboutOf(backend), "wrong", error, means, "start it, or correct its URL");
+    }
+    const { services } = observed.value;
+    const instances = [...services.values()].reduce((sum, all) => sum + all.length, 0);
+    return ok(aboutOf(backend), `answers after ${ms} ms: ${services.size} services, ${instances} instances`);
+  } finally {
+    await observation.close();
+  }
+}
+
+/** Resolves at the first answer or refusal, or at the end of `limit`. */
+function answered(observation: ReturnType<Backend["observe"]>, limit: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      unsubscribe();
+      limit.removeEventListener("abort", finish);
+      resolve();
+    };
+    const look = () => {
+      const { known, problem } = observation.current();
+      if (known || problem?.kind === "denied") finish();
+    };
+    const unsubscribe = observation.subscribe(look);
+    limit.addEventListener("abort", finish, { once: true });
+    if (limit.aborted) finish();
+    else look();
+  });
+}
+
+async function writing(backend: Backend, { node, ttl, stop }: Asking): Promise<Finding> {
+  const about = aboutOf(backend);
+  const run = randomUUID();
+  const lease = backend.lease({ node: `${node}-doctor-${run.slice(0, 8)}`, engine: "doctor", run }, ttl);
+  const began = monotonic();
+  try {
+    const { ttl: granted } = await lease.renew(deadline(patience, stop));
+    const ms = Math.round(monotonic() - began);
+    return ok(about, `can be written: a claim takes ${ms} ms and outlives ${granted} s without a beat`);
+  } catch (error) {
+    const means =
+      "a registrator with these rights registers nothing, unless they are for one host by its name; a templater reads all the same";
+    return troubleOf(about, "warning", error, means, "see `portolan acl` for the rights that it needs");
+  } finally {
+    await lease.release(deadline(patience)).catch(() => {});
+  }
+}
