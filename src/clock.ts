@@ -31,6 +31,12 @@ export function wallTimeIn(ms: number): string {
   return new Date(Date.now() + ms).toISOString();
 }
 
+/** Resolves at a moment of `monotonic`, without a turn of the event loop when it is past; never rejects. */
+export async function pauseUntil(moment: number, signal?: AbortSignal): Promise<void> {
+  const rest = moment - monotonic();
+  if (rest > 0) await pause(rest, signal);
+}
+
 /** Resolves after `ms` (at most 24 days), or at once when `signal` is aborted; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-import { after, backoff, monotonic, pause } from "./clock.ts";
+import { after, backoff, monotonic, pause, pauseUntil } from "./clock.ts";
 
 /** One pass of a control loop, as the pass sees it. */
 export interface Turn {
@@ -87,7 +87,7 @@ export function controlLoop(options: LoopOptions): Loop {
         superseded = false;
         try {
           const settled = async () => {
-            await pause(first + min - monotonic(), signal);
+            await pauseUntil(first + min, signal);
             return !signal.aborted && !(dirty && monotonic() < first + max);
           };
           superseded = (await options.pass({ signal, settled })) === "superseded";
@@ -103,7 +103,7 @@ export function controlLoop(options: LoopOptions): Loop {
           options.failed?.(error, wait);
           const failedAt = monotonic();
           await nudged(wait);
-          await pause(failedAt + retryFloor - monotonic(), signal);
+          await pauseUntil(failedAt + retryFloor, signal);
           dirty = true;
         }
       } while (superseded);

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
-import { after as callAfter, deadline, monotonic, pause } from "../src/clock.ts";
+import { after as callAfter, deadline, monotonic, pause, pauseUntil } from "../src/clock.ts";
 
 describe("clock", () => {
   it("does not take a time that no timer can hold for none", async () => {
@@ -32,6 +32,18 @@ describe("clock", () => {
       vi.useRealTimers();
       for (const cancel of cancels) cancel();
     }
+  });
+
+  it("waits for a moment, and takes no turn of the event loop for one that is past", async () => {
+    const start = monotonic();
+    let turned = false;
+    setImmediate(() => {
+      turned = true;
+    });
+    await pauseUntil(start - 1);
+    expect(turned).toBe(false);
+    await pauseUntil(start + 50);
+    expect(monotonic() - start).toBeGreaterThanOrEqual(49);
   });
 
   it("leaves nothing on a living signal when another one has aborted before", () => {

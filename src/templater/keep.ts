@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { TargetWorld } from "../acknowledgement.ts";
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
-import { after, backoff, monotonic, pause } from "../clock.ts";
+import { after, backoff, monotonic, pauseUntil } from "../clock.ts";
 import type { TargetStatus } from "../daemon-status.ts";
 import { PortolanError } from "../errors.ts";
 import { type InstanceRef, refKey } from "../instance.ts";
@@ -234,7 +234,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   const readByName = () => new Set(kept.flatMap(({ template }) => [...template.reads().services]));
 
-  const intervalOver = (signal: AbortSignal) => pause(lastReload + minInterval - monotonic(), signal);
+  const intervalOver = (signal: AbortSignal) => pauseUntil(lastReload + minInterval, signal);
 
   const pass = async (turn: Turn): Promise<undefined | "superseded"> => {
     try {

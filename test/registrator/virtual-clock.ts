@@ -83,6 +83,11 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
     signal?.addEventListener("abort", done, { once: true });
   });
 
+export async function pauseUntil(moment: number, signal?: AbortSignal): Promise<void> {
+  const rest = moment - monotonic();
+  if (rest > 0) await pause(rest, signal);
+}
+
 export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortSignal {
   const own = new AbortController();
   const settle = (reason: unknown) => {
