@@ -406,7 +406,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     verdicts.tell("owed", { services, why, gist: gist("", why), tookMs: rounded(took) });
     if (owed === undefined) log.info({ ...name, reason: why }, "written; the proxy has still to take it");
     owed = why;
-    again = outcome;
+    // What has changed since it was rendered is not in it.
+    again = waiting === undefined ? outcome : undefined;
     pollAt(poll);
     return next?.owed === "held" ? why : undefined;
   };

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -167,6 +167,21 @@ describe("T4: a service that was not asked for before", () => {
     await waitFor("the file", () => kept.live() === "80 ", soon);
     expect(lines(join(kept.dir, "checked"))).toEqual(["<80 >"]);
   });
+});
+
+it("renders what changes while a file is applied of which the proxy, which does not run, hears later", async () => {
+  const marker = join(tempDir("keep"), "checking");
+  const kept = await keep(ports, () => ({
+    wait: { min: 0, max: 0 },
+    check: { shell: `touch ${marker}; sleep 0.3` },
+    reload: { kind: "haproxy", socket: "/nonexistent/admin.sock" },
+  }));
+  await waitFor("the file", () => kept.live() === "", soon);
+  rmSync(marker);
+  await kept.put(80);
+  await waitFor("the check", () => existsSync(marker), soon);
+  await kept.put(81);
+  await waitFor("both", () => kept.live() === "80 81 ", soon);
 });
 
 describe("minInterval", () => {
