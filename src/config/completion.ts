@@ -83,15 +83,7 @@ function bash(all: readonly Completed[]): readonly string[] {
     `    case "$word" in ${names.join("|")}) command="$word"; break ;; esac`,
     "  done",
     `  case "$command \${COMP_WORDS[COMP_CWORD-1]}" in`,
-    ...all.flatMap(({ name, flags }) =>
-      flags.flatMap(({ long, short, argument }) =>
-        argument === undefined
-          ? []
-          : [
-              `    ${[long, short].flatMap((flag) => (flag ? [`"${name} ${flag}"`] : [])).join("|")}) ${reply(argument)}; return ;;`,
-            ],
-      ),
-    ),
+    ...argumentCases(all, reply),
     "  esac",
     '  case "$command $cur" in',
     `    " "*) ${reply(names)} ;;`,
@@ -103,6 +95,17 @@ function bash(all: readonly Completed[]): readonly string[] {
     "}",
     "complete -F _portolan portolan",
   ];
+}
+
+/** For bash and zsh: what each option's argument may be, by the command and the word before. */
+function argumentCases(all: readonly Completed[], reply: (what: Candidates) => string): readonly string[] {
+  return all.flatMap(({ name, flags }) =>
+    flags.flatMap(({ long, short, argument }) => {
+      if (argument === undefined) return [];
+      const words = [long, short].flatMap((flag) => (flag ? [`"${name} ${flag}"`] : []));
+      return [`    ${words.join("|")}) ${reply(argument)}; return ;;`];
+    }),
+  );
 }
 
 function zsh(all: readonly Completed[]): readonly string[] {
@@ -120,15 +123,7 @@ function zsh(all: readonly Completed[]): readonly string[] {
     `    case $word in ${all.map(({ name }) => name).join("|")}) command=$word; break ;; esac`,
     "  done",
     `  case "$command \${words[CURRENT-1]}" in`,
-    ...all.flatMap(({ name, flags }) =>
-      flags.flatMap(({ long, short, argument }) =>
-        argument === undefined
-          ? []
-          : [
-              `    ${[long, short].flatMap((flag) => (flag ? [`"${name} ${flag}"`] : [])).join("|")}) ${reply(argument)}; return ;;`,
-            ],
-      ),
-    ),
+    ...argumentCases(all, reply),
     "  esac",
     `  case "$command \${words[CURRENT]}" in`,
     `    " "*) candidates=(${described(all.map(({ name, summary }) => [name, summary]))}); _describe command candidates ;;`,
