@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Backend } from "../backends/backend.ts";
 import { deadline, monotonic } from "../clock.ts";
+import { settle } from "../commands/settle.ts";
 import { type Finding, ok, troubleOf } from "./finding.ts";
 
 /** ms that a backend has for each answer. */
@@ -31,41 +32,21 @@ const aboutOf = ({ title }: Backend) => `backend ${title}`;
 async function reading(backend: Backend, { reads, stop }: Asking): Promise<Finding> {
   const observation = backend.observe({ services: "all" });
   const began = monotonic();
-  try {
-    const limit = deadline(patience, stop);
-    await answered(observation, limit);
+  const answer = () => {
     const observed = observation.current();
+    return observed.known ? observed.value : undefined;
+  };
+  try {
+    const { services } = await settle(observation, backend.title, answer, patience, stop);
     const ms = Math.round(monotonic() - began);
-    if (!observed.known) {
-      const error = observed.problem?.error ?? new Error(`no answer within ${patience / 1000} s`);
-      const means = reads ? "templates keep the last good file, and get no new one" : "nothing is registered";
-      return troubleOf(aboutOf(backend), "wrong", error, means, "start it, or correct its URL");
-    }
-    const { services } = observed.value;
     const instances = [...services.values()].reduce((sum, all) => sum + all.length, 0);
     return ok(aboutOf(backend), `answers after ${ms} ms: ${services.size} services, ${instances} instances`);
+  } catch (error) {
+    const means = reads ? "templates keep the last good file, and get no new one" : "nothing is registered";
+    return troubleOf(aboutOf(backend), "wrong", error, means, "start it, or correct its URL");
   } finally {
     await observation.close();
   }
-}
-
-/** Resolves at the first answer or refusal, or at the end of `limit`. */
-function answered(observation: ReturnType<Backend["observe"]>, limit: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      unsubscribe();
-      limit.removeEventListener("abort", finish);
-      resolve();
-    };
-    const look = () => {
-      const { known, problem } = observation.current();
-      if (known || problem?.kind === "denied") finish();
-    };
-    const unsubscribe = observation.subscribe(look);
-    limit.addEventListener("abort", finish, { once: true });
-    if (limit.aborted) finish();
-    else look();
-  });
 }
 
 async function writing(backend: Backend, { node, ttl, stop }: Asking): Promise<Finding> {
