@@ -15,6 +15,7 @@ import { openZookeeper } from "../../src/backends/zookeeper/zookeeper.ts";
 import { PortolanError } from "../../src/errors.ts";
 import { encodeInstance } from "../../src/instance.ts";
 import { freePort } from "../servers/ports.ts";
+import { startFaultProxy } from "../servers/proxy.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { fourLetterWord, startZooKeeper, type ZooKeeper } from "../servers/zookeeper.ts";
@@ -35,6 +36,7 @@ const open = (text: string): Promise<Backend> => openZookeeper(parseBackendUrl(t
 const bareConnection = (port: number, digest?: string): Promise<Connection> =>
   connect({ host: "127.0.0.1", port, digest, timeout: 10_000, limit: 5_000, keepAlive: true, signal });
 
+const within = { within: 30_000 };
 const server = inject("zookeeper");
 let bare: Connection;
 let worlds = 0;
@@ -176,6 +178,71 @@ describe("zookeeper:", () => {
     });
     expect(await beats).toBe(6);
     await lease.release(signal);
+  });
+
+  it("watches notes in the session of its lease once there is one, and misses none on the way", async () => {
+    const proxy = await startFaultProxy({ upstream: server, protocol: "zookeeper" });
+    const place = chroot();
+    const registrator = await open(`zookeeper://${proxy.host}:${proxy.port}${place}`);
+    const notes = registrator.notes?.("overrides");
+    if (!notes) throw new Error("no notes");
+    const watched = notes.watch();
+    const told: string[] = [];
+    watched.subscribe(() => told.push(watched.current().problem?.kind ?? "fine"));
+    const shows = (names: readonly string[]) =>
+      waitFor(
+        `the notes ${names}`,
+        () => {
+          const now = watched.current();
+          return now.known && [...now.value.keys()].join() === names.join();
+        },
+        within,
+      );
+    const alone = () => waitFor("one connection", () => proxy.counts().open === 1, within);
+    await shows([]);
+    const lease = registrator.lease(someOwner(), 10);
+    await Promise.all([lease.renew(signal), bare.create(`${place}/overrides/a`, "a", "persistent")]);
+    const beats = setInterval(() => void lease.renew(signal), 1000);
+    await shows(["a"]);
+    await alone();
+    // What is called beside needs none of its own either.
+    await notes.remove("a", signal);
+    await shows([]);
+    await notes.put("b", "b", signal);
+    await shows(["b"]);
+    await alone();
+    expect(new Set(told)).toEqual(new Set(["fine"]));
+    clearInterval(beats);
+    await lease.release(signal);
+    await bare.create(`${place}/overrides/c`, "c", "persistent");
+    await shows(["b", "c"]);
+    await watched.close();
+    await registrator.close();
+    await proxy.stop();
+  });
+
+  it("goes on with the places that may be read beside one that may not", async () => {
+    const place = chroot();
+    await createClosed(`${place}/overrides`, []);
+    const mixed = await open(`zookeeper://${server.address}${place}`);
+    const [closed, readable] = (["overrides", "templaters"] as const).map((area) =>
+      mixed.notes?.(area).watch(),
+    );
+    await waitFor("the refusal", () => closed?.current().problem?.kind === "denied", within);
+    await bare.create(`${place}/templaters/t`, "t", "persistent");
+    const hasNote = () => {
+      const now = readable?.current();
+      return now?.known && now.value.has("t") && !now.problem;
+    };
+    await waitFor("the note", hasNote, within);
+    await bare.remove(`${place}/overrides`);
+    await waitFor(
+      "the end of the refusal",
+      () => closed?.current().known && !closed.current().problem,
+      within,
+    );
+    await Promise.all([closed?.close(), readable?.close()]);
+    await mixed.close();
   });
 
   it("reads records of others once, however often its own are listed", async () => {

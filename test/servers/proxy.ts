@@ -156,7 +156,8 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
     link.lanes.push(
       createLane({
         from: client,
-        to: () => (link.upstream?.readyState === "open" ? link.upstream : undefined),
+        // Also once it has ended its own half: it waits for our end.
+        to: () => (/^(open|writeOnly)$/.test(link.upstream?.readyState ?? "") ? link.upstream : undefined),
         rules: () => (link.isForgotten ? rules.forgotten : rules.toServer),
         seen: (bytes) => {
           observe(bytes);

@@ -1,8 +1,7 @@
-import { setMaxListeners } from "node:events";
 import { backoff, pause } from "../../clock.ts";
 import { coded } from "../../errors.ts";
 import type { Problem } from "../../source.ts";
-import type { Connection, Watcher, Znode } from "./connection.ts";
+import { aborted, type Connection, type Watcher, type Znode } from "./connection.ts";
 
 /** A node, and the names of those below it. */
 export interface Leaf {
@@ -25,64 +24,101 @@ export interface Place {
 export interface ZookeeperFollow {
   /** Begins to follow a place; `refresh` reads all of it again. */
   add(place: Place): { refresh(): void; stop(): void };
+  /** To be called when `lent` has another connection: what had one of its own goes on with that. */
+  move(): void;
   /** Ends all of it. */
   close(): void;
 }
 
 /** One place as one connection sees it. */
 interface Reader {
-  /** Reads everything; resolves once it was published. */
+  /** Reads everything; resolves once it was published, or told to have failed. */
   all(): Promise<void>;
 }
 
 /**
- * Follows any number of places on one connection, as long as there is one. Each connection reads everything from
- * the start, after it has caught up with the leader, so that no server can show an older world than the one before.
+ * Follows any number of places on one connection: the one that `lent` has, else one that `connect` makes, which is
+ * ended when `lent` has one. Each connection reads everything from the start, after it has caught up with the
+ * leader, so that no server can show an older world than the one before. A place that cannot be read there, as where
+ * a right is missing, fails and is tried again alone.
  */
 export function createZookeeperFollow(
   connect: (signal: AbortSignal) => Promise<Connection>,
+  lent: () => Connection | undefined = () => undefined,
 ): ZookeeperFollow {
   const places = new Map<Place, Reader | undefined>();
   let running: AbortController | undefined;
   let on: Connection | undefined;
+  let own: Connection | undefined;
   let problem: Problem | undefined;
 
-  const read = async (place: Place) => {
-    if (!on || !places.has(place)) return;
-    const reader = createReader(on, place, () => places.get(place) === reader);
+  const read = async (place: Place, attempt = 0) => {
+    const signal = running?.signal;
+    if (!on || !signal || !places.has(place)) return;
+    const { gone } = on;
+    const live = () => places.get(place) === reader && !gone.aborted && !signal.aborted;
+    const failed = (error: unknown) => {
+      // Without the connection all of them are begun anew.
+      if (!live()) return;
+      const told = problemOf(error);
+      place.fail(told);
+      void pause(backoff(attempt, 100, longest(told)), signal).then(() => {
+        if (live()) void read(place, attempt + 1);
+      });
+    };
+    const reader = createReader(on, place, live, failed);
     places.set(place, reader);
     await reader.all();
   };
-  /** A read that fails drops the connection. */
-  const guarded = (place: Place) => {
-    const at = on;
-    read(place).catch((error: unknown) => at?.drop(coded("BACKEND_UNREACHABLE", error)));
+
+  const open = async (signal: AbortSignal): Promise<Connection> => {
+    const before = lent();
+    if (before) return before;
+    own = await connect(signal);
+    // It may have come meanwhile.
+    move();
+    return lent() ?? own;
   };
+  const move = () => {
+    const ended = lent() && own;
+    if (!ended) return;
+    own = undefined;
+    on = undefined;
+    // What is being read there may fail now, which is nothing to tell.
+    for (const place of places.keys()) places.set(place, undefined);
+    ended.end().catch(() => ended.drop(aborted()));
+  };
+
+  /** Whether another connection takes its place: nothing failed then. */
+  const isMoved = (link: Connection) => ![undefined, link].includes(lent());
 
   const follow = async (signal: AbortSignal) => {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
+      let link: Connection | undefined;
       try {
-        const link = await connect(signal);
+        link = await open(signal);
+        const over = AbortSignal.any([link.gone, signal]);
         const lost = new Promise<never>((_resolve, reject) => {
-          setMaxListeners(0, link.gone);
-          link.gone.addEventListener("abort", () => reject(link.gone.reason), { once: true });
+          over.throwIfAborted();
+          over.addEventListener("abort", () => reject(over.reason), { once: true });
         });
         lost.catch(() => {});
-        await link.catchUp();
+        await Promise.race([link.catchUp(), lost]);
+        if (isMoved(link)) continue;
         on = link;
         problem = undefined;
-        await Promise.race([Promise.all([...places.keys()].map(read)), lost]);
+        await Promise.race([Promise.all([...places.keys()].map((place) => read(place))), lost]);
         attempt = 0;
         await lost;
       } catch (error) {
-        on?.drop(coded("BACKEND_UNREACHABLE", error));
-        on = undefined;
         if (signal.aborted) return;
-        const cause = coded("BACKEND_UNREACHABLE", error);
-        problem = { kind: cause.code === "BACKEND_DENIED" ? "denied" : "unreachable", error: cause };
+        own?.drop(coded("BACKEND_UNREACHABLE", error));
+        on = undefined;
+        own = undefined;
+        if (link && isMoved(link)) continue;
+        problem = problemOf(error);
         for (const place of places.keys()) place.fail(problem);
-        // A server that comes back is noticed within a second; a refused right does not mend that soon.
-        await pause(backoff(attempt, 100, problem.kind === "denied" ? 10_000 : 1_000), signal);
+        await pause(backoff(attempt, 100, longest(problem)), signal);
       }
     }
   };
@@ -91,6 +127,7 @@ export function createZookeeperFollow(
     running?.abort();
     running = undefined;
     on = undefined;
+    own = undefined;
     problem = undefined;
   };
 
@@ -102,16 +139,17 @@ export function createZookeeperFollow(
         running = new AbortController();
         void follow(running.signal);
       } else {
-        guarded(place);
+        void read(place);
       }
       return {
-        refresh: () => guarded(place),
+        refresh: () => void read(place),
         stop() {
           places.delete(place);
           if (places.size === 0) end();
         },
       };
     },
+    move,
     close() {
       places.clear();
       end();
@@ -119,8 +157,21 @@ export function createZookeeperFollow(
   };
 }
 
+function problemOf(error: unknown): Problem {
+  const cause = coded("BACKEND_UNREACHABLE", error);
+  return { kind: cause.code === "BACKEND_DENIED" ? "denied" : "unreachable", error: cause };
+}
+
+/** ms between two tries. A server that comes back is noticed within a second; a right does not come that soon. */
+const longest = ({ kind }: Problem) => (kind === "denied" ? 10_000 : 1_000);
+
 /** Reads a place; whatever a watch touches is read again, and everything is published together. */
-function createReader(on: Connection, place: Place, live: () => boolean): Reader {
+function createReader(
+  on: Connection,
+  place: Place,
+  live: () => boolean,
+  failed: (error: unknown) => void,
+): Reader {
   const leaves = new Map<string, Leaf>();
   const watchers = new Map<string, Watcher>();
   const touched = new Set<string>();
@@ -129,7 +180,7 @@ function createReader(on: Connection, place: Place, live: () => boolean): Reader
   const touch = (path: string) => {
     if (!live()) return;
     touched.add(path);
-    pump().catch((error: unknown) => on.drop(coded("BACKEND_UNREACHABLE", error)));
+    pump().catch(failed);
   };
   const watcherOf = (path: string): Watcher => {
     // The package calls each different function of a path.
@@ -180,7 +231,7 @@ function createReader(on: Connection, place: Place, live: () => boolean): Reader
   return {
     all() {
       touched.add(place.path);
-      return pump();
+      return pump().catch(failed);
     },
   };
 }

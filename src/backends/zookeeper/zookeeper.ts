@@ -26,8 +26,9 @@ const readerLimit = 5_000;
 
 /**
  * `zookeeper://h1:2181[,h2…]/chroot`. Records are the ephemeral nodes `<chroot>/services/<service>/<id>`; each
- * host holds its own, and `<chroot>/nodes/<node>`, in one session. Readers have another session, so that
- * reading never keeps the records of a registrator alive that no longer renews.
+ * host holds its own, and `<chroot>/nodes/<node>`, in one session. Readers of records have another session, so that
+ * reading never keeps the records of a registrator alive that no longer renews; watching notes and locks asks
+ * nothing of its own accord, and is done in the session of the records where there is one.
  */
 export async function openZookeeper(url: BackendUrl, options: BackendOptions): Promise<Backend> {
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
@@ -101,6 +102,14 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
       dial({ ...want, timeout: ttl * 1000, keepAlive: false, signal: closed.signal });
   const watch = createZookeeperWatch(toRead, layout);
   const follow = createZookeeperFollow(toRead);
+
+  /** The lease's connection. Notes and locks are read there, so that a registrator keeps one session alive. */
+  let leased: Connection | undefined;
+  const lent = () => (leased?.gone.aborted ? undefined : leased);
+  const beside = {
+    calls: async () => lent() ?? calls(),
+    follow: createZookeeperFollow(toRead, lent),
+  };
   return {
     title: url.title,
     capabilities: { expiry: "session", checks: false },
@@ -108,8 +117,11 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     lease(owner, ttl, lease) {
       // Nobody beats for ever: without a time to live the session is but a connection.
       const timeout = ttl === 0 ? readerTimeout : ttl * 1000;
-      const connector: Connector = (want) =>
-        dial({ ...want, timeout, keepAlive: ttl === 0, signal: closed.signal });
+      const connector: Connector = async (want) => {
+        leased = await dial({ ...want, timeout, keepAlive: ttl === 0, signal: closed.signal });
+        beside.follow.move();
+        return leased;
+      };
       return layout.whole
         ? createZookeeperLease(url.title, connector, layout, owner, ttl, lease)
         : createListedLease(
@@ -145,10 +157,10 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     }),
     kv: createZookeeperKv(url.title, calls, follow, url.path),
     lock: (name, contender, ttl) =>
-      createZookeeperLock(url.title, holding(ttl), follow, layout.root, { name, contender }),
+      createZookeeperLock(url.title, holding(ttl), beside.follow, layout.root, { name, contender }),
     notes(area) {
       const place = `${layout.root}/${area}`;
-      return createNotes(createZookeeperKv(url.title, calls, follow, place), {
+      return createNotes(createZookeeperKv(url.title, beside.calls, beside.follow, place), {
         path: "",
         hold: (key, ttl) => holdZookeeperNote(url.title, holding(ttl), `${place}/${key}`),
       });
@@ -156,6 +168,7 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
     async close() {
       watch.close();
       follow.close();
+      beside.follow.close();
       closed.abort();
     },
   };
