@@ -10,16 +10,13 @@ WORKDIR /portolan
 COPY . .
 RUN ["node", "image/build.mjs"]
 RUN ["node", "image/root.mjs", "/root-of-image"]
+RUN ["node", "image/program.mjs", "/root-of-image/portolan"]
 
 FROM scratch
 LABEL org.opencontainers.image.title="Portolan" \
   org.opencontainers.image.description="Registers Docker containers in a backend, and renders load balancer configuration from it" \
   org.opencontainers.image.licenses="MIT"
 COPY --from=build /root-of-image/ /
-COPY --from=build /portolan/package.json /portolan/portolan.schema.json /portolan/
-COPY --from=build /portolan/node_modules /portolan/node_modules
-COPY --from=build /portolan/templates /portolan/templates
-COPY --from=build /portolan/dist /portolan/dist
 ENV NODE_ENV=production HOME=/var/lib/portolan
 USER 65532:65532
 # What is remembered. All else may be read-only: docker run --read-only.

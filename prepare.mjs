@@ -20,7 +20,7 @@ if (newest([join(root, "package-lock.json")]) > newest([installed])) {
   console.error("prepare: npm install");
   // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and registry mirrors
   // do not hold all of those. The locked versions are installed all the same, and nothing is written back.
-  npm(["install", "--no-save", "--no-progress"]);
+  npm(["install", "--no-save"]);
 }
 
 const sources = ["src", "test/backends/contract", "package.json", "tsup.config.ts", "tsconfig.json"].map(

@@ -1,5 +1,5 @@
-// Builds Portolan where the image is built, and leaves the packages that it needs to run. What has been built before
-// comes with the context and is taken as it is: so it is done where npm reaches no packages.
+// Builds Portolan where the image is built. What has been built before comes with the context and is taken as it is: so
+// it is done where npm reaches no packages.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
@@ -8,5 +8,4 @@ const npm = (...args) => execFileSync("npm", args, { stdio: "inherit" });
 if (!existsSync("dist/cli.js")) {
   npm("install", "--no-save", "--no-progress");
   npm("exec", "tsup");
-  npm("prune", "--omit=dev", "--no-save");
 }

@@ -6,6 +6,15 @@ import { readFileSync } from "node:fs";
  * zombie. Pids are those of this process's own namespace.
  */
 export function identity(pid: number = process.pid): string | undefined {
+  if (pid !== process.pid) return identityOf(pid);
+  own ??= identityOf(pid);
+  return own;
+}
+
+/** This process's, which is asked for with every file that is written. */
+let own: string | undefined;
+
+function identityOf(pid: number): string | undefined {
   const boot = read("/proc/sys/kernel/random/boot_id");
   if (boot === undefined) return runs(pid) ? `00000000-${pid}-0` : undefined;
   const stat = read(`/proc/${pid}/stat`);

@@ -72,6 +72,9 @@ const live = async () => {
 void live();
 
 try {
+  // Whatever Node.js and its options allow: nobody who reads or changes what passes is to be spoken to.
+  const { default: tls } = await import("node:tls");
+  tls.DEFAULT_MIN_VERSION = "TLSv1.2";
   const { runCommandLine } = await import("./commands/command-line.ts");
   const code = await runCommandLine(process.argv.slice(2), {
     version: manifest.version,

@@ -1,4 +1,4 @@
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Who may do what with a file. Without an owner it belongs to this process's user. */
@@ -14,11 +14,7 @@ export interface Access {
 export async function createFile(path: string, bytes: string | Uint8Array, access: Access): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    const { mode, owner } = access;
-    const made = await file.stat();
-    if (owner && (owner.uid !== made.uid || owner.gid !== made.gid)) await file.chown(owner.uid, owner.gid);
-    await file.chmod(mode);
-    await file.writeFile(bytes);
+    await Promise.all([allow(file, access), file.writeFile(bytes)]);
     await file.sync();
   } catch (error) {
     await rm(path, { force: true });
@@ -26,6 +22,12 @@ export async function createFile(path: string, bytes: string | Uint8Array, acces
   } finally {
     await file.close();
   }
+}
+
+async function allow(file: FileHandle, { mode, owner }: Access): Promise<void> {
+  const made = owner && (await file.stat());
+  if (owner && (owner.uid !== made?.uid || owner.gid !== made.gid)) await file.chown(owner.uid, owner.gid);
+  await file.chmod(mode);
 }
 
 /** Renames within a folder. Once it resolves, the new name survives a power failure. */

@@ -13,6 +13,7 @@ export const counters = {
   },
   renewals: { help: "Heartbeats of the host's lease, by outcome", labels: ["backend", "result"] },
   role_changes: { help: "Roles that were found, lost or have changed", labels: [] },
+  promotions: { help: "Runs of the command for the winner of an election, by outcome", labels: ["result"] },
   snapshots: { help: "Changes of what the backend is known to hold", labels: ["backend"] },
   renders: { help: "Renders of all templates of a target, by outcome", labels: ["target", "result"] },
   checks: { help: "Runs of the check command, by outcome", labels: ["target", "result"] },

@@ -4,7 +4,8 @@ import { dockerCli } from "./servers/docker.ts";
 import { runWeb } from "./servers/image.ts";
 
 /** `npm run demo -- --exit`. */
-const runDemo = (options?: RunOptions) => runExample("demo/demo.ts", ["--exit"], options);
+const runDemo = (options?: RunOptions, args: readonly string[] = []) =>
+  runExample("demo/demo.ts", ["--exit", ...args], options);
 
 /** A line of the timeline; the parts after the container are regular expressions. */
 function row(event: string, container: string, record: string, ...more: readonly string[]): RegExp {
@@ -41,9 +42,12 @@ function expectTimeline(output: string): void {
 }
 
 describe.concurrent("npm run demo -- --exit", () => {
-  it("plays the whole story and leaves nothing behind", async ({ expect }) => {
-    const run = await runDemo();
+  it("plays the whole story with a container of one's own, and leaves nothing behind", async ({ expect }) => {
+    // As docs/quick-start.md has it, with an image that needs no registry.
+    const run = await runDemo({}, ["portolan-demo/web:latest"]);
     expect(run.code, run.output).toBe(0);
+    expect(run.output).toMatch(row("start", "mine", "ready", after, after, after, "first answer"));
+    expect(run.output).toMatch(/it answers: curl -H 'Host: mine\.test' http:\S+\n +it is on the page: http:/);
     expectTimeline(run.output);
     expect(leftBy(run)).toEqual([]);
   });

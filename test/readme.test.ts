@@ -1,39 +1,20 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, inject, it } from "vitest";
+import { blocks, page, root, section } from "./markdown.ts";
 import { type DockerCli, dockerCli } from "./servers/docker.ts";
 import { webCommand, webImage } from "./servers/image.ts";
 import { freePort } from "./servers/ports.ts";
 import { tempDir } from "./servers/run.ts";
 
-const root = join(import.meta.dirname, "..");
-const readme = readFileSync(join(root, "README.md"), "utf8");
-
-/** The shell blocks of a section, in order. */
-function blocks(heading: string): string[] {
-  const section = readme.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
-  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
-}
+const readme = page("README.md");
+const quickStart = page("docs/quick-start.md");
 
 describe("README", () => {
-  it("links to files that are there", () => {
-    const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] ?? "");
-    expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
-  });
-
-  it("names commands that are there", () => {
-    const scripts = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<
-      string,
-      string
-    >;
-    const named = [...readme.matchAll(/npm (?:run )?([a-z:]+)/g)].map((match) => match[1] ?? "");
-    const builtIn = ["install", "link"];
-    expect(named.filter((name) => !builtIn.includes(name) && !(name in scripts))).toEqual([]);
-  });
-
   const [, consul = "", etcd = "", zookeeper = "", start = "", ask = ""] = blocks(
-    "One container behind HAProxy",
+    section(readme, "One container behind HAProxy"),
+    "sh",
   );
   const backends = {
     consul: [consul, "127.0.0.1:8500", () => `${inject("consul").host}:${inject("consul").port}`],
@@ -57,10 +38,28 @@ describe("README", () => {
   );
 
   it("puts one container behind nginx with an agent", async () => {
-    const [block = ""] = blocks("One machine, no backend, nginx");
+    const [block = ""] = blocks(section(readme, "One machine, no backend, nginx"), "sh");
     const text = block.replace("127.0.0.1:8080", `127.0.0.1:${await freePort()}`);
     const output = await runAsWritten(dockerCli(inject("docker")), "hello-agent", [text]);
     expect(output.split("\n").at(-2), output).toBe("hello-agent");
+  });
+});
+
+describe("the quick start", () => {
+  it("puts one container behind HAProxy, and shows it on the command line", async () => {
+    const [, start = "", ask = "", look = "", doctor = ""] = blocks(
+      section(quickStart, "By hand, on one machine"),
+      "sh",
+    );
+    const output = await runAsWritten(dockerCli(inject("docker")), "hello-quick", [
+      start.replace("127.0.0.1:8080", `127.0.0.1:${await freePort()}`),
+      ask,
+      look.replace("explain hello", "explain hello-quick"),
+      doctor,
+    ]);
+    expect(output).toMatch(/^hello-quick$/m);
+    expect(output).toMatch(/ hello-quick:hello-quick:80$/m);
+    expect(output).toMatch(/^0 wrong/m);
   });
 });
 

@@ -7,6 +7,7 @@ import { owner } from "../../test/servers/run.ts";
 import type { DemoDocker } from "./docker.ts";
 import { importImage, removeAll, removeImage, removeLeftovers } from "./labelled.ts";
 import type { Life } from "./life.ts";
+import type { OwnImage } from "./own.ts";
 
 /** Label of every container of a demo; its value names the process that made it. */
 export const demoLabel = "portolan.demo";
@@ -26,8 +27,11 @@ export function shortName(name: string): string {
 
 /** The containers of the demo, by their short name, for example `web-1`. */
 export interface Containers {
-  /** Creates and starts one of a service, which answers its own name at the host `<service>.test`. */
-  run(name: string, service: string): Promise<void>;
+  /**
+   * Creates and starts one of a service, at the host `<service>.test`: one that answers its own name, or one of
+   * another image.
+   */
+  run(name: string, service: string, image?: OwnImage): Promise<void>;
   start(name: string): Promise<void>;
   /** `docker stop`: the stop signal, and SIGKILL after ten seconds. */
   stop(name: string): Promise<void>;
@@ -54,19 +58,19 @@ export async function prepareContainers(
   life.atEnd("containers", () => removeAll(client, demoLabel));
   const named = (name: string) => client.getContainer(`${prefix}${name}`);
   return {
-    async run(name, service) {
+    async run(name, service, image = { name: demoImage, port: 80 }) {
       const container = await client.createContainer({
         name: `${prefix}${name}`,
         Hostname: name,
-        Image: demoImage,
+        Image: image.name,
         Labels: {
           [demoLabel]: owner,
           SERVICE_NAME: service,
           SERVICE_HTTP_HOST: `${service}.test`,
         },
-        ExposedPorts: { "80/tcp": {} },
+        ExposedPorts: { [`${image.port}/tcp`]: {} },
         // No port is given: Docker takes a free one, and another one at each start.
-        HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }] } },
+        HostConfig: { PortBindings: { [`${image.port}/tcp`]: [{ HostIp: "127.0.0.1", HostPort: "" }] } },
       });
       await container.start();
     },

@@ -6,6 +6,7 @@ import { findDocker, useDocker } from "./docker.ts";
 import { followEvents } from "./follow.ts";
 import { startJournal } from "./journal.ts";
 import { type Life, runLife } from "./life.ts";
+import { bringImage, showOwn } from "./own.ts";
 import { startDemoPipeline } from "./pipeline.ts";
 import { installPrograms } from "./programs.ts";
 import { bold, line } from "./terminal.ts";
@@ -13,7 +14,7 @@ import { createTimeline } from "./timeline.ts";
 import { startTraffic } from "./traffic.ts";
 import { showWhereToLook } from "./where-to-look.ts";
 
-async function demo(life: Life, stays: boolean): Promise<void> {
+async function demo(life: Life, stays: boolean, image: string | undefined): Promise<void> {
   line(bold("Portolan: containers come and go, and the load balancer follows."));
   line();
   const dir = tempDir("demo");
@@ -23,10 +24,12 @@ async function demo(life: Life, stays: boolean): Promise<void> {
   const { haproxy, busybox } = await installPrograms(life, "none" in found);
   const docker = await useDocker(life, found, dir);
   const containers = await prepareContainers(life, docker, { dir, busybox });
+  const own = image === undefined ? undefined : await bringImage(life, docker, image);
   const pipeline = await startDemoPipeline(life, { dir, docker, haproxy });
   const journal = await startJournal(life, { docker, pipeline });
 
   const timeline = createTimeline(life, journal);
+  if (own) await showOwn(own, { containers, timeline, pipeline });
   const web = startTraffic(pipeline.port, "web.test");
   life.atEnd("traffic", web.stop);
 
@@ -56,7 +59,8 @@ async function demo(life: Life, stays: boolean): Promise<void> {
 }
 
 const usage = `npm run demo             plays the story, and goes on until Ctrl-C
-npm run demo -- --exit   plays the story, and ends`;
+npm run demo -- --exit   plays the story, and ends
+npm run demo -- IMAGE    begins with a container of this image, e.g. nginx:alpine`;
 
 /** What the user has set for Portolan's real work is not meant for the demo. */
 function forgetSettings(): void {
@@ -68,13 +72,15 @@ function forgetSettings(): void {
 async function main(): Promise<number> {
   const options = { exit: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
   try {
-    const { values } = parseArgs({ options });
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
     if (values.help) {
       line(usage);
       return 0;
     }
     forgetSettings();
-    return await runLife((life) => demo(life, !values.exit));
+    const [image, ...more] = positionals;
+    if (more.length > 0) throw new Error(`one image is enough: ${more.join(" ")} is too much`);
+    return await runLife((life) => demo(life, !values.exit, image));
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n${usage}\n`);
     return 1;

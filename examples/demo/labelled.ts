@@ -59,8 +59,20 @@ export async function importImage(
   changes: readonly string[],
 ): Promise<void> {
   const [repo, tag] = image.split(":");
-  const answer = await client.importImage(createReadStream(archive), { repo, tag, changes: [...changes] });
-  await new Promise<void>((resolve, reject) => {
+  await done(
+    client,
+    await client.importImage(createReadStream(archive), { repo, tag, changes: [...changes] }),
+  );
+}
+
+/** Brings an image from its registry. */
+export async function pullImage(client: Docker, image: string): Promise<void> {
+  await done(client, await client.pull(image));
+}
+
+/** Docker answers while it works. */
+function done(client: Docker, answer: NodeJS.ReadableStream): Promise<void> {
+  return new Promise((resolve, reject) => {
     client.modem.followProgress(answer, (error) => (error ? reject(error) : resolve()));
   });
 }

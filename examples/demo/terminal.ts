@@ -2,7 +2,8 @@
 import { styleText } from "node:util";
 
 const { stdout, env } = process;
-const isColoured = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+const isTerminal = stdout.isTTY === true && env.TERM !== "dumb";
+const isColoured = isTerminal && !env.NO_COLOR;
 
 const style = (format: Parameters<typeof styleText>[0]) => (text: string) =>
   isColoured && text !== "" ? styleText(format, text) : text;
@@ -28,7 +29,7 @@ export function line(text = ""): void {
 
 /**
  * Does `work`, and shows on one line what is being done, how long it took, and what came of it in the words of
- * `outcome`. The label stands there from the beginning.
+ * `outcome`. The label stands there from the beginning; on a terminal the seconds go on beside it.
  */
 export async function step<T>(
   label: string,
@@ -36,11 +37,20 @@ export async function step<T>(
   outcome: (result: T) => string = () => "",
 ): Promise<T> {
   const start = performance.now();
-  stdout.write(`  ${`${label} `.padEnd(labelWidth, ".")} `);
+  const head = `  ${`${label} `.padEnd(labelWidth, ".")} `;
+  const took = (digits: number) => `${((performance.now() - start) / 1000).toFixed(digits)} s`.padStart(6);
+  stdout.write(head);
   isOpen = true;
-  const result = await work();
-  isOpen = false;
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  stdout.write(`${`${seconds} s`.padStart(6)}  ${dim(outcome(result))}\n`);
-  return result;
+  const ticks = setInterval(() => {
+    if (isTerminal && isOpen) stdout.write(`\r${head}${took(0)}`);
+  }, 1_000);
+  try {
+    const result = await work();
+    const again = isTerminal && isOpen ? `\r${head}` : "";
+    isOpen = false;
+    stdout.write(`${again}${took(1)}  ${dim(outcome(result))}\n`);
+    return result;
+  } finally {
+    clearInterval(ticks);
+  }
 }

@@ -11,8 +11,8 @@ import type { Outcome, Traffic } from "./traffic.ts";
 export interface Timeline {
   /** Begins a part of the story. `phase` names it in the summary, for example `in the failover`. */
   act(title: string, phase: string): void;
-  /** A container is started by `work`, and gets requests of `traffic`. */
-  start(name: string, work: () => Promise<void>, traffic: Traffic): Promise<void>;
+  /** A container is started by `work`, and gets requests of `traffic`: within 15 s, or as many ms as are given. */
+  start(name: string, work: () => Promise<void>, traffic: Traffic, within?: number): Promise<void>;
   /** A container is stopped by `work`. */
   stop(name: string, work: () => Promise<void>, traffic: Traffic): Promise<void>;
   /** A container is killed by `work`. */
@@ -45,9 +45,16 @@ export function createTimeline(life: Life, journal: Journal): Timeline {
     );
     return { since, event };
   };
-  const record = (event: ContainerEvent, name: string, ...states: readonly RecordChange["state"][]) =>
-    life.until(`the record of ${name} to be ${states.join(" or ")} in the backend`, () =>
-      recordAfter(journal, event, states),
+  const record = (
+    event: ContainerEvent,
+    name: string,
+    states: readonly RecordChange["state"][],
+    within?: number,
+  ) =>
+    life.until(
+      `the record of ${name} to be ${states.join(" or ")} in the backend`,
+      () => recordAfter(journal, event, states),
+      within,
     );
   const applied = (event: ContainerEvent, name: string) =>
     life.until(`the templater to apply the change of ${name}`, () => appliedAfter(journal, event.at));
@@ -55,12 +62,12 @@ export function createTimeline(life: Life, journal: Journal): Timeline {
   /** Shows what follows from a signal to a container and from its end, the event that is returned. */
   const showEnd = async (event: ContainerEvent, signal: string, name: string, traffic: Traffic) => {
     // A record whose container is dead at once may be gone before anybody has read that it was draining.
-    const withdrawn = await record(event, name, "draining", "removed");
+    const withdrawn = await record(event, name, ["draining", "removed"]);
     const file = await applied(event, name);
     const end = await life.until(`the end of ${name}`, () =>
       journal.events.find(({ action, id, at }) => action === "die" && id === event.id && at >= event.at),
     );
-    const removed = await record(end, name, "removed");
+    const removed = await record(end, name, ["removed"]);
     // Requests that were in flight come to their end, and whatever goes wrong has time to do so.
     await sleep(Math.max(0, event.at + 1_000 - now()), undefined, { signal: life.signal });
     const at = lastAnswer(traffic, name);
@@ -79,12 +86,14 @@ export function createTimeline(life: Life, journal: Journal): Timeline {
       line(bold(title));
     },
 
-    async start(name, work, traffic) {
+    async start(name, work, traffic, within) {
       const { event } = await cause(name, "start", work);
-      const ready = await record(event, name, "ready");
+      const ready = await record(event, name, ["ready"], within);
       const file = await applied(event, name);
-      const answer = await life.until(`the first answer of ${name}`, () =>
-        traffic.outcomes.find(({ by, endedAt }) => by === name && endedAt > event.at),
+      const answer = await life.until(
+        `the first answer of ${name}`,
+        () => traffic.outcomes.find(({ by, endedAt }) => by === name && endedAt > event.at),
+        within,
       );
       firstAnswers.push(answer.endedAt - event.at);
       showRow({

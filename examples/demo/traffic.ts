@@ -21,6 +21,15 @@ export interface Traffic {
   stop(): Promise<void>;
 }
 
+/** An answer of the load balancer. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Who gave an answer; undefined when it was none that was asked for. */
+export type By = (answer: Answer) => string | undefined;
+
 /** ms between two requests. */
 const pace = 10;
 /** ms that an answer may take. */
@@ -28,15 +37,18 @@ const patience = 5_000;
 
 /**
  * Sends a request every 10 ms, whether the ones before were answered or not, each on a connection of its own: so
- * that each one is a new decision of the load balancer.
+ * that each one is a new decision of the load balancer. The containers of the demo answer 200 and their names.
  */
-export function startTraffic(port: number, host: string): Traffic {
+export function startTraffic(port: number, host: string, by: By = named): Traffic {
   const outcomes: Outcome[] = [];
   const outstanding = new Set<Promise<void>>();
   const send = async () => {
     const sentAt = now();
-    const outcome = await ask(port, host).then(
-      (by) => ({ by }),
+    const outcome = await askOnce(port, host).then(
+      (answer) => {
+        const who = by(answer);
+        return who === undefined ? { failure: `status ${answer.status}` } : { by: who };
+      },
       (error: Error) => ({ failure: error.message }),
     );
     outcomes.push({ sentAt, endedAt: now(), ...outcome });
@@ -55,8 +67,10 @@ export function startTraffic(port: number, host: string): Traffic {
   };
 }
 
-/** The body of a 200 answer. */
-function ask(port: number, host: string): Promise<string> {
+const named: By = ({ status, body }) => (status === 200 ? body.trim() : undefined);
+
+/** Sends one request. */
+export function askOnce(port: number, host: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(
       { host: "127.0.0.1", port, headers: { host }, agent: false, timeout: patience },
@@ -67,10 +81,7 @@ function ask(port: number, host: string): Promise<string> {
           body += text;
         });
         answer.on("error", reject);
-        answer.on("end", () => {
-          if (answer.statusCode === 200) resolve(body.trim());
-          else reject(new Error(`status ${answer.statusCode}`));
-        });
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
       },
     );
     asked.on("timeout", () => asked.destroy(new Error(`no answer within ${patience} ms`)));

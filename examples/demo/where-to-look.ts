@@ -11,8 +11,7 @@ export function showWhereToLook(docker: DemoDocker, pipeline: Pipeline): void {
   line(bold("All of it goes on until you press Ctrl-C. In another terminal:"));
   show("the service web", `curl -H 'Host: web.test' http://127.0.0.1:${port}/`);
   show("the service api", `curl -H 'Host: api.test' http://127.0.0.1:${port}/`);
-  show("the registrator", `curl ${registrator.url}/status`);
-  show("the templater", `curl ${templater.url}/status`);
+  show("the pages", `${registrator.url}/ and ${templater.url}/`);
   show("the rendered file", `cat ${haproxyConfig}`);
   show("the backend", `node dist/cli.js services -c ${config}`);
   line();

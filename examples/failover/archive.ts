@@ -40,7 +40,7 @@ export async function writeArchive(dir: string, parts: Parts): Promise<string> {
 export const storeUser = 999;
 
 /** What the dynamic linker loads for a binary. */
-async function librariesOf(binary: string): Promise<readonly string[]> {
+export async function librariesOf(binary: string): Promise<readonly string[]> {
   const text = await exec("ldd", [binary]);
   return [...text.matchAll(/(?:=> |^\s+)(?<path>\/\S+) \(/gm)].map((match) => match.groups?.path ?? "");
 }

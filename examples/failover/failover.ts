@@ -49,7 +49,8 @@ export async function failOver(life: Life, stage: Stage, writer: Writer): Promis
     );
     const [master, question] = found;
     const claim = await change(life, stage, `the claim of ${master}`, killedAt, isClaimOf(master));
-    const applied = await life.until("a new file", () => appliedAfter(stage, claim.at), patience);
+    // Until somebody claims it, the file is held. HAProxy may have the claim before it is heard of here.
+    const applied = await life.until("a new file", () => appliedAfter(stage, killedAt), patience);
     const through = await life.until(
       `a write at ${master} through HAProxy`,
       () => writer.writes.find(({ by, sentAt }) => by === master && sentAt > killedAt),

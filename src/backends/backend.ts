@@ -194,8 +194,8 @@ export interface Lock {
   release(signal: AbortSignal): Promise<void>;
 }
 
-/** What the notes of a registry are about: `overrides/<name>` or `templaters/<name>` beside the records. */
-export type NoteArea = "overrides" | "templaters";
+/** What the notes of a registry are about: `overrides/<name>` and so on, beside the records. */
+export type NoteArea = "overrides" | "templaters" | "heal";
 
 /**
  * Short texts that the processes of one registry leave for each other, by name, under the registry's own root. Any
@@ -206,10 +206,23 @@ export interface Notes {
   list(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /** Starts to watch all of the area. Reconnects for ever; in an outage what is known stays. */
   watch(): Source<ReadonlyMap<string, string>>;
-  /** Creates or replaces a note, which stays until somebody removes it. */
+  /**
+   * Creates or replaces a note, which stays until somebody removes it. Not for one that somebody holds: whether that
+   * goes with its holder afterwards depends on the store, and the holder's next beat takes it back.
+   */
   put(name: string, text: string, signal: AbortSignal): Promise<void>;
   /** Removes a note; an absent one is fine. */
   remove(name: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Puts `after` in the place of a note that is `before`, where undefined is no note, so that nobody overwrites what
+   * he has not seen. False, and nothing is changed, where another text stands there.
+   */
+  exchange(
+    name: string,
+    before: string | undefined,
+    after: string | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean>;
   /** Prepares a note that goes when this process beats no more. `ttl` in seconds, above 0; asks nothing yet. */
   hold(name: string, ttl: number): HeldNote;
 }

@@ -7,6 +7,12 @@ import { overdue } from "./way-out.ts";
 export const callLimit = 5_000;
 
 /**
+ * Bytes of one answer at most: far beyond what a registry holds, and little enough to hold in memory when what answers is
+ * no such store.
+ */
+export const answerLimit = 64 * 1024 * 1024;
+
+/**
  * One call to a store: `work` has 5 s, and less when `signal` aborts. The signal it is given aborts in both
  * cases. Rejects with ABORTED when it was cancelled, else with `translate` of whatever went wrong.
  */

@@ -3,10 +3,10 @@ import { createCell, type Source } from "../source.ts";
 import type { Kv, Lock, NoteArea, Notes } from "./backend.ts";
 import { observeKeys } from "./key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree, trimmed } from "./key-paths.ts";
-import { createNotes } from "./notes.ts";
+import { createNotes, type NotePlace } from "./notes.ts";
 
 /** Keys and values of this process. */
-export function createMemoryKv(): Kv {
+export function createMemoryKv(): Kv & Pick<NotePlace, "exchange"> {
   const values = new Map<string, string>();
   const listeners = new Set<() => void>();
   const changed = () => {
@@ -62,6 +62,14 @@ export function createMemoryKv(): Kv {
       values.delete(trimmed(key));
       changed();
     },
+    async exchange(key, before, after, signal) {
+      assertLive(signal);
+      if (values.get(trimmed(key)) !== before) return false;
+      if (after === undefined) values.delete(trimmed(key));
+      else values.set(trimmed(key), after);
+      changed();
+      return true;
+    },
   };
 }
 
@@ -111,6 +119,7 @@ export function createMemoryNotes(): (area: NoteArea) => Notes {
   return (path) =>
     createNotes(kv, {
       path,
+      exchange: kv.exchange,
       hold(key, ttl) {
         const holder = {};
         return {

@@ -10,10 +10,17 @@ export interface NotePlace {
   readonly path: string;
   /** A note under a lease of its own at a key below `path`; `ttl` in seconds. */
   hold(key: string, ttl: number): HeldNote;
+  /** `Notes.exchange`, of a key below `path`. */
+  exchange(
+    key: string,
+    before: string | undefined,
+    after: string | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean>;
 }
 
 /** The notes of an area as the values directly below a path of a store that has keys and values. */
-export function createNotes(kv: Omit<Kv, "get" | "list">, { path, hold }: NotePlace): Notes {
+export function createNotes(kv: Omit<Kv, "get" | "list">, { path, hold, exchange }: NotePlace): Notes {
   const keyOf = (name: string) => {
     if (name === "") throw new PortolanError("USAGE", "a note without a name cannot be kept; give it one");
     return path === "" ? encodeSegment(name) : `${path}/${encodeSegment(name)}`;
@@ -23,6 +30,7 @@ export function createNotes(kv: Omit<Kv, "get" | "list">, { path, hold }: NotePl
     watch: () => watchNotes(kv, path),
     put: async (name, text, signal) => kv.put(keyOf(name), text, signal),
     remove: async (name, signal) => kv.remove(keyOf(name), signal),
+    exchange: async (name, before, after, signal) => exchange(keyOf(name), before, after, signal),
     hold: (name, ttl) => hold(keyOf(name), ttl),
   };
 }

@@ -68,7 +68,11 @@ function atNeed(root: string, hasSessions: boolean): Rules {
     templater: commented("# Where templates read keys, also, for what they read:", [
       rule("key_prefix", "", "read"),
     ]),
-    operator: [],
+    operator: commented("# Where `expect --heal` is used, also:", [
+      rule("key_prefix", `${root}/heal/`, "write"),
+      rule("key_prefix", `${root}/locks/`, "write"),
+      sessions,
+    ]),
   };
 }
 

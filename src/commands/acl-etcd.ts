@@ -39,7 +39,11 @@ export function etcdRights({ title, roles, node }: Grant, { services, root, whol
       "# Where templates read keys, also, for what they read:",
       `# ${grant("templater", "read --prefix=true KEYS")}`,
     ],
-    operator: [],
+    operator: [
+      "# Where `expect --heal` is used, also:",
+      `# ${grant("operator", below("readwrite", `${root}/heal`))}`,
+      `# ${grant("operator", below("readwrite", `${root}/locks`))}`,
+    ],
   };
   return [
     `# The least rights at ${title}, as roles of etcd: run this in a shell as etcd's root.`,

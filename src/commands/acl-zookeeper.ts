@@ -24,7 +24,14 @@ export function zookeeperRights(
     ...(roles.includes("registrator") ? [services, `${root}/nodes`, `${root}/overrides`] : []),
     ...(roles.includes("templater") ? [`${root}/templaters`] : []),
   ];
-  const locks = roles.includes("registrator") ? [`${root}/locks`] : [];
+  const [locks, heal] = [`${root}/locks`, `${root}/heal`];
+  /** What is needed only where somebody asks for it; there is no operator but the user of the registrators. */
+  const atNeed = roles.includes("registrator")
+    ? [
+        { when: "containers have SERVICE_ROLE=elect, or `expect --heal` is used", path: locks },
+        { when: "`expect --heal` is used", path: heal },
+      ]
+    : [];
   const hash =
     password === undefined ? "HASH" : createHash("sha1").update(`${user}:${password}`).digest("base64");
   const create = (path: string) => `create ${shellWord(path)}`;
@@ -48,8 +55,8 @@ export function zookeeperRights(
     "# c creates and d deletes what is below; r lists it.",
     ...paths.map(setAcl),
     "",
-    ...locks.flatMap((path) => [
-      "# Where containers have SERVICE_ROLE=elect, also:",
+    ...atNeed.flatMap(({ when, path }) => [
+      `# Where ${when}, also:`,
       `# ${create(path)}`,
       `# ${setAcl(path)}`,
       "",

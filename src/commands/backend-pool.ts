@@ -6,9 +6,9 @@ import type { Env } from "../config/settings.ts";
 export interface BackendPool {
   /**
    * Opens what is not open yet, with this layout where the URL names none. Rejects with BACKEND_URL for a URL
-   * that cannot be used.
+   * that cannot be used. `anew`: opens all of them, whose certificates have changed.
    */
-  open(urls: readonly string[], layout?: string): Promise<readonly Backend[]>;
+  open(urls: readonly string[], layout?: string, anew?: boolean): Promise<readonly Backend[]>;
   /** Closes all others. */
   keepOnly(backends: readonly Backend[]): Promise<void>;
   close(): Promise<void>;
@@ -16,22 +16,23 @@ export interface BackendPool {
 
 /** An empty pool. */
 export function createBackendPool(env: Env): BackendPool {
-  const opened = new Map<string, Backend>();
+  const opened = new Map<Backend, string>();
   const keepOnly = async (backends: readonly Backend[]) => {
-    for (const [key, backend] of opened) {
+    for (const backend of opened.keys()) {
       if (backends.includes(backend)) continue;
-      opened.delete(key);
+      opened.delete(backend);
       await backend.close();
     }
   };
+  const find = (key: string) => [...opened].findLast(([, one]) => one === key)?.[0];
   return {
-    async open(urls, layout) {
+    async open(urls, layout, anew = false) {
       const backends: Backend[] = [];
       for (const url of new Set(urls)) {
         const key = JSON.stringify([url, layout]);
         const options = { env, ...(layout !== undefined && { layout }) };
-        const backend = opened.get(key) ?? (await openBackend(url, options));
-        opened.set(key, backend);
+        const backend = (anew ? undefined : find(key)) ?? (await openBackend(url, options));
+        opened.set(backend, key);
         backends.push(backend);
       }
       return backends;

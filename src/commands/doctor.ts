@@ -2,6 +2,8 @@ import { lookAtAddress } from "../doctor/address.ts";
 import { lookAtBackend } from "../doctor/backend.ts";
 import { lookAtEngine } from "../doctor/docker.ts";
 import { type Finding, troubleOf } from "../doctor/finding.ts";
+import { lookAtPromotion } from "../doctor/promotion.ts";
+import { lookAtStatusPages } from "../doctor/status-pages.ts";
 import { lookAtTarget } from "../doctor/target.ts";
 import type { RegistratorSettings } from "../registrator/settings.ts";
 import { createBackendPool } from "./backend-pool.ts";
@@ -16,11 +18,12 @@ import { registratorSettings } from "./registrator.ts";
 export async function runDoctor(context: Context): Promise<number> {
   const { settings, print } = context;
   const rules = registratorSettings(settings, () => false);
-  const [host, targets] = await Promise.all([
+  const [host, pages, targets] = await Promise.all([
     lookAtHost(context, rules),
+    lookAtStatusPages(settings.values.listenTokenFile),
     Promise.all(settings.targets.map((target) => lookAtTarget(target, context))),
   ]);
-  const findings = [...host, ...targets.flat()];
+  const findings = [...host, ...pages, ...targets.flat()];
   print(settings.values.json ? `${JSON.stringify(findings, undefined, 2)}\n` : findingsText(findings));
   return findings.some(({ level }) => level === "wrong") ? 1 : 0;
 }
@@ -34,6 +37,7 @@ async function lookAtHost(
   const { docker } = values;
   const needed = targets.length === 0 || origins.docker !== "default";
   const { findings, engine } = await lookAtEngine(docker, rules, { env, stop, needed });
+  const promotion = rules.onPromote ? [await lookAtPromotion(rules.onPromote, env.PATH)] : [];
   const address = engine ? [lookAtAddress(rules.ip, { env, engine, docker })] : [];
   const asking = {
     node: values.node ?? engine?.hostname ?? "unknown",
@@ -44,7 +48,7 @@ async function lookAtHost(
   const backends = await Promise.all(
     values.backend.map(async (url) => lookAtUrl(url, { env, asking, layout: values.compat })),
   );
-  return [...findings, ...address, ...backends.flat()];
+  return [...findings, ...address, ...promotion, ...backends.flat()];
 }
 
 async function lookAtUrl(

@@ -2,9 +2,16 @@ import { hostname } from "node:os";
 import type { Notes } from "../backends/backend.ts";
 import { deadline } from "../clock.ts";
 import { coded } from "../errors.ts";
-import { type Order, type OverrideTarget, overrideName, withDrain, withoutDrain } from "../override.ts";
+import {
+  type Order,
+  type Override,
+  type OverrideTarget,
+  overrideName,
+  withDrain,
+  withoutDrain,
+} from "../override.ts";
 import type { Context } from "./context.ts";
-import { readOverrides, writeOverride } from "./override-notes.ts";
+import { changeOverride } from "./override-notes.ts";
 import { orderOf } from "./override-order.ts";
 import { listed, type Progress } from "./progress.ts";
 import type { Registered } from "./registered-containers.ts";
@@ -30,11 +37,12 @@ const lastPatience = 3_000;
  * somebody else has ordered that already, nothing is written.
  */
 export async function orderDrains(
-  { overrides: notes, title }: { readonly overrides: Notes; readonly title: string },
+  { overrides, title }: { readonly overrides: Notes; readonly title: string },
   all: readonly Registered[],
   { command, stop }: Pick<Context, "command" | "stop">,
   progress: Progress,
 ): Promise<DrainOrders> {
+  const at = { notes: overrides, title };
   const now = orderOf(undefined, hostname());
   const order: Order = { ...now, by: `${now.by} (${command})` };
   /** What was ordered before of each target that has our order now. */
@@ -42,12 +50,12 @@ export async function orderDrains(
   const takeBack = async () => {
     try {
       const limit = deadline(lastPatience);
-      const there = await readOverrides(notes, title, limit);
       for (const [target, earlier] of ordered) {
-        const override = there.get(overrideName(target));
-        if (override?.drain?.by !== order.by || override.drain.since !== order.since) continue;
-        const rest = earlier ? withDrain(target, override, earlier) : withoutDrain(override);
-        await writeOverride(notes, rest, limit);
+        const withoutOurs = (override: Override | undefined) => {
+          if (override?.drain?.by !== order.by || override.drain.since !== order.since) return override;
+          return earlier ? withDrain(target, override, earlier) : withoutDrain(override);
+        };
+        await changeOverride(at, target, withoutOurs, limit);
       }
     } catch (error) {
       const names = listed([...ordered.keys()].map(overrideName));
@@ -57,17 +65,19 @@ export async function orderDrains(
   };
   try {
     const limit = deadline(patience, stop);
-    const there = await readOverrides(notes, title, limit);
     for (const { container, instances } of all) {
       for (const { id, node } of instances) {
         const target: OverrideTarget = { id, node, container: container.id };
-        const before = there.get(overrideName(target));
-        const isAboutIt = (before?.target.container ?? container.id) === container.id;
-        const earlier = isAboutIt ? before?.drain : undefined;
-        // One that ends by itself could do so before the container does.
-        if (earlier && earlier.until === undefined) continue;
-        ordered.set(target, earlier);
-        await writeOverride(notes, withDrain(target, before, order), limit);
+        const withOurs = (before: Override | undefined) => {
+          const isAboutIt = (before?.target.container ?? container.id) === container.id;
+          const earlier = isAboutIt ? before?.drain : undefined;
+          // One that ends by itself could do so before the container does.
+          const stands = earlier !== undefined && earlier.until === undefined;
+          if (stands) ordered.delete(target);
+          else ordered.set(target, earlier);
+          return stands ? before : withDrain(target, before, order);
+        };
+        await changeOverride(at, target, withOurs, limit);
       }
     }
     return { isOurs: ordered.size > 0, takeBack };

@@ -4,17 +4,27 @@ import { readExpectations } from "../config/expectations.ts";
 import { PortolanError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { type Count, countsOf, countsText, exitCodeOf } from "./counts.ts";
+import { heal } from "./heal.ts";
 import { settle } from "./settle.ts";
 
 /** ms that a backend has for its answer: a Nagios plugin has ten seconds in all. */
 const patience = 8_000;
 
-/** `portolan expect`: declared counts against live ones, as a Nagios plugin or a script check of Consul. */
+/**
+ * `portolan expect`: declared counts against live ones, as a Nagios plugin or a script check of Consul. With `--heal` a
+ * command is run where they differ; the exit code is that of the counts.
+ */
 export async function runExpect(context: Context): Promise<number> {
   const { settings, env, print, say } = context;
   const [file] = settings.names;
   if (file === undefined)
     throw new PortolanError("USAGE", "expect needs a file: portolan expect counts.yaml");
+  const { json, heal: heals } = settings.values;
+  const command = settings.commandLine;
+  if (heals !== command.length > 0) {
+    const what = heals ? "--heal needs a command" : "a command is run with --heal only";
+    throw new PortolanError("USAGE", `${what}: portolan expect ${file} --heal -- ./start.sh`);
+  }
   const expectations = await readExpectations(file);
   const services = new Set(expectations.map(({ service }) => service));
   let backend: Backend | undefined;
@@ -26,7 +36,12 @@ export async function runExpect(context: Context): Promise<number> {
       (instances) => countsOf(expectations, instances),
       context.stop,
     );
-    print(settings.values.json ? `${JSON.stringify(counts.map(recordOf))}\n` : countsText(counts));
+    const text = `${JSON.stringify(counts.map(recordOf))}\n`;
+    print(json ? text : countsText(counts));
+    const healed = heals ? await heal(backend, { file, counts, json: text }, context) : undefined;
+    // JSON stays one document.
+    if (healed !== undefined && json) say(`portolan: heal: ${healed}`);
+    else if (healed !== undefined) print(`heal: ${healed}\n`);
     return exitCodeOf(counts);
   } catch (error) {
     if (!(error instanceof PortolanError) || error.code === "BACKEND_URL") throw error;

@@ -8,6 +8,8 @@ export interface CommandSpec {
   readonly summary: string;
   /** Command lines without the program's name, and what they are for. */
   readonly examples: readonly (readonly [words: string, purpose: string])[];
+  /** What its exit codes say, where that is more than done and failed. */
+  readonly exitCodes?: string;
   /** It runs until it is stopped; SIGHUP makes it read its configuration again. */
   readonly daemon: boolean;
   load(): Promise<Run>;
@@ -34,11 +36,11 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     positionals: "[BACKEND]",
     summary: "render templates from a backend, check, swap and reload",
     examples: [
+      ["templater -c /etc/portolan/portolan.yaml", "with checks, reloads and several templates"],
       [
         "templater -t haproxy.cfg.hbs:/etc/haproxy/haproxy.cfg:'systemctl reload haproxy' consul:",
-        "from the local Consul agent",
+        "one template",
       ],
-      ["templater -c /etc/portolan/portolan.yaml", "with checks, signals and several templates"],
     ],
     daemon: true,
     load: async () => (await import("./templater.ts")).runTemplater,
@@ -68,9 +70,11 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     summary: "render once to standard output; touches nothing",
     examples: [
       ["render -c portolan.yaml", "what the templater would write"],
-      ["render -c portolan.yaml --diff", "what it would change: exit 0 nothing, 2 something, 1 error"],
+      ["render -c portolan.yaml --diff", "what it would change"],
+      ["render -c portolan.yaml --explain", "which services, keys, files and variables each template reads"],
       ["render -c portolan.yaml --snapshot services.json", "offline, from `services --json`"],
     ],
+    exitCodes: "0 done (with --diff: nothing differs), 1 failed, 2 with --diff: something differs",
     daemon: false,
     load: async () => (await import("./render.ts")).runRender,
   },
@@ -78,7 +82,7 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     positionals: "",
     summary: "validate config file and templates without a backend",
     examples: [
-      ["check -c portolan.yaml", "exit 0, or 78 and every mistake"],
+      ["check -c portolan.yaml", "every mistake, with its place"],
       ["check -t haproxy.cfg.hbs:/etc/haproxy/haproxy.cfg", "one template"],
     ],
     daemon: false,
@@ -103,16 +107,20 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
       ["watch web consul: -- ./notify.sh", "once at the start, then once per change"],
       ["watch db --once etcd://10.0.0.2:2379 -- jq -r '.[].address'", "once, with the command's exit code"],
     ],
+    exitCodes: "0 done, 1 failed, with --once that of CMD",
     daemon: false,
     load: async () => (await import("./watch.ts")).runWatch,
   },
   expect: {
-    positionals: "FILE [BACKEND]",
+    positionals: "FILE [BACKEND] [--heal -- CMD...]",
     summary: "compare declared counts with what is ready: a Nagios plugin, a script check of Consul",
     examples: [
-      ["expect counts.yaml consul:", "exit 0 equal, 1 too many, 2 too few, 3 backend unknown"],
+      ["expect counts.yaml consul:", "which counts differ, in a line and an exit code"],
       ["expect counts.yaml --json etcd://10.0.0.2:2379", "for programs; the file: services: { web: 3 }"],
+      ["expect counts.yaml consul: --heal -- ./start-web.sh", "what would be run where they differ"],
+      ["expect counts.yaml consul: --heal --apply -- ./start-web.sh", "runs it, confirmed and under a lock"],
     ],
+    exitCodes: "0 equal, 1 too many, 2 too few, 3 backend unknown",
     daemon: false,
     load: async () => (await import("./expect.ts")).runExpect,
   },
@@ -216,19 +224,21 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     positionals: "[BACKEND...]",
     summary: "look at Docker, backend, files, checks and proxies: what was found, what it means, the way out",
     examples: [
-      ["doctor -c portolan.yaml", "all that this configuration needs: exit 1 when something is wrong"],
+      ["doctor -c portolan.yaml", "all that this configuration needs"],
       ["doctor --json etcd://10.0.0.2:2379", "for programs"],
     ],
+    exitCodes: "0 nothing is wrong, 1 something is",
     daemon: false,
     load: async () => (await import("./doctor.ts")).runDoctor,
   },
   healthcheck: {
     positionals: "",
-    summary: "ask what runs on this host whether it works: exit 0 or 1",
+    summary: "ask what runs on this host whether it works",
     examples: [
       ["healthcheck", "for HEALTHCHECK in an image, or a cron job"],
       ["healthcheck --state-dir /srv/portolan/state", "one with a state folder of its own"],
     ],
+    exitCodes: "0 it works, 1 it does not",
     daemon: false,
     load: async () => (await import("./healthcheck.ts")).runHealthcheck,
   },

@@ -9,6 +9,12 @@ import { listed, type Progress } from "./progress.ts";
 import { type Registered, servicesOf } from "./registered-containers.ts";
 import type { LiveTemplater, Registry } from "./registry.ts";
 
+/**
+ * ms for templaters whose notes still tell of an earlier drain, to tell that its end has come to them: a file in hand
+ * may yet offer the instance.
+ */
+const catchUp = 2_000;
+
 /** What containers are taken out of rotation with. */
 export interface Replacing {
   readonly context: Pick<Context, "command" | "settings" | "stop">;
@@ -26,9 +32,10 @@ export async function takeOutOfRotation(
   replacing: Replacing,
 ): Promise<DrainOrders> {
   const { context, registry, progress } = replacing;
+  const atLeast = haveOldNotes(all, registry) ? catchUp : 0;
   const orders = await orderDrains(registry, all, context, progress);
   try {
-    await untilOut(all, replacing);
+    await untilOut(all, atLeast, replacing);
     return orders;
   } catch (error) {
     if (orders.isOurs) progress.step(`${namesOf(all)}: takes the drain back`);
@@ -37,7 +44,8 @@ export async function takeOutOfRotation(
   }
 }
 
-async function untilOut(all: readonly Registered[], replacing: Replacing): Promise<void> {
+/** `atLeast`: ms between the moment at which all seem to have applied it and the last look. */
+async function untilOut(all: readonly Registered[], atLeast: number, replacing: Replacing): Promise<void> {
   const { context, registry, progress } = replacing;
   const instances = all.flatMap((one) => one.instances);
   const before = readersOf(instances, registry);
@@ -45,7 +53,7 @@ async function untilOut(all: readonly Registered[], replacing: Replacing): Promi
     progress.step(`no templater reads ${listed(servicesOf(instances))}: nobody has to apply it`);
   const isOutEverywhere = await untilApplied(all, replacing);
   const containers = all.map(({ container }) => container);
-  const ms = drainOfAll(containers, context.settings.values.labelPrefix);
+  const ms = Math.max(atLeast, drainOfAll(containers, context.settings.values.labelPrefix));
   if (ms > 0) {
     progress.waiting(`gives requests in flight ${ms / 1000} s`);
     await pause(ms, context.stop);
@@ -122,6 +130,15 @@ function readersOf(instances: readonly Instance[], registry: Registry): readonly
   return registry
     .templaters()
     .filter(({ note }) => note === undefined || services.some((service) => readsService(note, service)));
+}
+
+/** Whether a templater tells that an instance drains which does not: it has not told yet of what came after that. */
+function haveOldNotes(all: readonly Registered[], registry: Registry): boolean {
+  const running = all.flatMap(({ instances }) => instances).filter(({ state }) => state !== "draining");
+  return readersOf(running, registry).some(
+    ({ note }) =>
+      note !== undefined && running.some((one) => readsService(note, one.service) && isOut(note, one, true)),
+  );
 }
 
 /** The templaters that have not applied yet that these instances are out of rotation. */

@@ -1,5 +1,11 @@
 import type { Backend, Notes } from "../backends/backend.ts";
-import { decodeOverride, encodeOverride, type Override, overrideName } from "../override.ts";
+import {
+  decodeOverride,
+  encodeOverride,
+  type Override,
+  type OverrideTarget,
+  overrideName,
+} from "../override.ts";
 
 /**
  * Every override of a backend by its name, read now; `title` is the backend's. What cannot be read counts for nobody,
@@ -42,13 +48,25 @@ export function overridesIn(
   );
 }
 
-/** Writes an override, or removes its note where it asks for nothing. */
-export async function writeOverride(
-  notes: Pick<Notes, "put" | "remove">,
-  override: Override,
+/**
+ * Puts what `change` makes of the override of a target in its place, as often as somebody else changes it at the same
+ * time; `title` is the backend's. Nothing is written where `change` answers what there was; where that asks for
+ * nothing, the note is removed. Resolves with the note, undefined for none.
+ */
+export async function changeOverride(
+  { notes, title }: { readonly notes: Pick<Notes, "list" | "exchange">; readonly title: string },
+  target: Pick<OverrideTarget, "id" | "node">,
+  change: (before: Override | undefined, all: ReadonlyMap<string, Override>) => Override | undefined,
   signal: AbortSignal,
-): Promise<void> {
-  const name = overrideName(override.target);
-  const text = encodeOverride(override);
-  await (text === undefined ? notes.remove(name, signal) : notes.put(name, text, signal));
+): Promise<string | undefined> {
+  const name = overrideName(target);
+  for (;;) {
+    const texts = await notes.list(signal);
+    const all = overridesIn(texts, title);
+    const [before, text] = [all.get(name), texts.get(name)];
+    const after = change(before, all);
+    if (after === before) return text;
+    const next = after && encodeOverride(after);
+    if (await notes.exchange(name, text, next, signal)) return next;
+  }
 }

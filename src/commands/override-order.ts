@@ -4,10 +4,10 @@ import { openBackend } from "../backends/index.ts";
 import { deadline, wallTimeIn } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
-import { encodeOverride, type Order, type Override, type OverrideTarget, overrideName } from "../override.ts";
+import { type Order, type Override, type OverrideTarget, overrideName } from "../override.ts";
 import type { Context } from "./context.ts";
 import { byId, type Ordered, ofNode } from "./order-target.ts";
-import { readOverrides, writeOverride } from "./override-notes.ts";
+import { changeOverride, readOverrides } from "./override-notes.ts";
 import { settle } from "./settle.ts";
 
 /** ms that a backend has for its first answer. */
@@ -58,10 +58,13 @@ export async function orderOverride(
         "id" in named
           ? byId(named.id, places)
           : await ofNode(named.node, places, async () => (await lives(backend, named.node, stop)) === true);
-      const name = overrideName(target);
-      const next = order.change({ target, instances, before: all.get(name), all, isWhole: places.isWhole });
-      const text = next && encodeOverride(next);
-      await writeOverride(notes, next ?? { target }, deadline(patience, stop));
+      const { isWhole } = places;
+      const text = await changeOverride(
+        { notes, title: backend.title },
+        target,
+        (before, all) => order.change({ target, instances, before, all, isWhole }),
+        deadline(patience, stop),
+      );
       const about = target.id ?? `node ${target.node}`;
       const ids = new Set(instances.map(({ id }) => id));
       const isShown = () => {

@@ -76,6 +76,8 @@ export function registratorSettings({ values }: Settings, restarting: () => bool
       fall: values.probeFall,
       logins: new Map(values.probeCredentials),
     },
+    onPromote:
+      values.onPromote.length > 0 ? { argv: values.onPromote, timeout: values.onPromoteTimeout } : undefined,
     ttlSeconds: Math.ceil(ttl / 1000),
     resync: resync || options.resync.initial,
     get onExit() {

@@ -5,6 +5,7 @@ import { openBackend } from "../backends/index.ts";
 import { coded } from "../errors.ts";
 import { planFiles } from "../templater/file-plan.ts";
 import { interestOf, keysOf, sameInterest } from "../templater/interest.ts";
+import { createKnownSecrets, type KnownSecrets } from "../templater/known-secrets.ts";
 import { loadTemplate } from "../templater/load.ts";
 import { openOwnedFiles } from "../templater/owned-files.ts";
 import { type RenderedFiles, rendererOf } from "../templater/rendered-files.ts";
@@ -12,6 +13,7 @@ import type { Target } from "../templater/target.ts";
 import type { World } from "../templater/view.ts";
 import type { Context } from "./context.ts";
 import { diffWithLive } from "./live-diff.ts";
+import { readsText } from "./reads-text.ts";
 import { settle } from "./settle.ts";
 import { readSnapshot } from "./snapshot-file.ts";
 
@@ -22,18 +24,25 @@ const patience = 30_000;
 interface Output {
   readonly target: Target;
   readonly rendered: Extract<RenderedFiles, { status: "rendered" }>;
+  /** The names of the variables that it asked for. */
+  readonly variables: ReadonlySet<string>;
 }
 
-/** `portolan render`: every target once, to standard output; with `--diff` what it would change. */
+/**
+ * `portolan render`: every target once, to standard output; with `--diff` what it would change, with `--explain` what
+ * it was made from.
+ */
 export async function runRender(context: Context): Promise<number> {
   const { settings, say } = context;
   try {
-    const outputs = await renderAll(context);
+    const secrets = createKnownSecrets(context.env);
+    const outputs = await renderAll(context, secrets);
     for (const { rendered } of outputs) {
       for (const { id, reason } of rendered.refused) say(`instance ${id} left out: ${reason}`);
       for (const { service, reason } of rendered.leftOut) say(`service ${service} left out: ${reason}`);
     }
-    return settings.values.diff ? await printDiffs(outputs, context) : printTexts(outputs, context);
+    if (settings.values.explain) return printReads(outputs, context);
+    return settings.values.diff ? await printDiffs(outputs, secrets, context) : printTexts(outputs, context);
   } catch (error) {
     const { code, message } = coded("FAILED", error);
     if (code === "BACKEND_URL" || code === "USAGE") throw error;
@@ -42,21 +51,26 @@ export async function runRender(context: Context): Promise<number> {
   }
 }
 
-async function renderAll(context: Context): Promise<readonly Output[]> {
+async function renderAll(context: Context, secrets: KnownSecrets): Promise<readonly Output[]> {
   const { settings, env, stop } = context;
   const templates = await Promise.all(
     settings.targets.map(async (target) => ({
       target,
       template: await loadTemplate(target.source),
       renderFiles: rendererOf(target),
+      ...noting(env),
     })),
   );
   const node = settings.values.node ?? hostname();
-  const render = (snapshot: Snapshot | undefined, keys: World["keys"]) =>
-    templates.map(({ target, template, renderFiles }) => ({
+  const render = (snapshot: Snapshot | undefined, keys: World["keys"]) => {
+    const world = { snapshot, keys, node, file: secrets.file };
+    secrets.note(world);
+    return templates.map(({ target, template, renderFiles, noted, variables }) => ({
       target,
-      rendered: renderFiles(template, { snapshot, keys, env, node }),
+      rendered: renderFiles(template, { ...world, env: noted }),
+      variables,
     }));
+  };
 
   const { snapshot } = settings.values;
   if (snapshot !== undefined) return finished(render(await readSnapshot(snapshot), "none")) ?? [];
@@ -105,12 +119,30 @@ async function renderAll(context: Context): Promise<readonly Output[]> {
 
 /** The outputs when none of them waits for anything. */
 function finished(
-  outputs: readonly { target: Target; rendered: RenderedFiles }[],
+  outputs: readonly { target: Target; rendered: RenderedFiles; variables: ReadonlySet<string> }[],
 ): readonly Output[] | undefined {
-  const done = outputs.flatMap(({ target, rendered }) =>
-    rendered.status === "rendered" ? [{ target, rendered }] : [],
+  const done = outputs.flatMap(({ target, rendered, variables }) =>
+    rendered.status === "rendered" ? [{ target, rendered, variables }] : [],
   );
   return done.length === outputs.length ? done : undefined;
+}
+
+/** The variables, and the names of those that have been asked for. */
+function noting(env: World["env"]) {
+  const variables = new Set<string>();
+  const noted = new Proxy(env, {
+    getOwnPropertyDescriptor(all, name) {
+      variables.add(String(name));
+      return Reflect.getOwnPropertyDescriptor(all, name);
+    },
+  });
+  return { noted, variables };
+}
+
+function printReads(outputs: readonly Output[], { print, env }: Context): number {
+  for (const { target, rendered, variables } of outputs)
+    print(readsText(target, rendered.reads, new Map([...variables].map((name) => [name, !!env[name]]))));
+  return 0;
 }
 
 function printTexts(outputs: readonly Output[], { print }: Context): number {
@@ -123,7 +155,11 @@ function printTexts(outputs: readonly Output[], { print }: Context): number {
   return 0;
 }
 
-async function printDiffs(outputs: readonly Output[], { print, say }: Context): Promise<number> {
+async function printDiffs(
+  outputs: readonly Output[],
+  secrets: KnownSecrets,
+  { print, say }: Context,
+): Promise<number> {
   let code = 0;
   for (const { target, rendered } of outputs) {
     const { files, leftOut } = await filesOf(target, rendered);
@@ -131,7 +167,7 @@ async function printDiffs(outputs: readonly Output[], { print, say }: Context): 
     for (const { destination, text } of files) {
       const diff = await diffWithLive(destination, text);
       if (diff === "") continue;
-      print(diff);
+      print(secrets.maskDiff(diff, true));
       code = 2;
     }
   }

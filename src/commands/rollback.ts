@@ -1,4 +1,4 @@
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { deadline, pause } from "../clock.ts";
 import { templaterStateFolder } from "../config/state-folder.ts";
 import { PortolanError } from "../errors.ts";
@@ -9,6 +9,8 @@ import { isFileOf } from "../templater/each.ts";
 import { sha256 } from "../templater/hash.ts";
 import { install } from "../templater/install.ts";
 import { type Entry, readJournal } from "../templater/journal.ts";
+import { createKnownSecrets, type KnownSecrets } from "../templater/known-secrets.ts";
+import { loadTemplate } from "../templater/load.ts";
 import { openOwnedFiles } from "../templater/owned-files.ts";
 import { readPin, removePin, writePin } from "../templater/pins.ts";
 import { openRecords } from "../templater/records.ts";
@@ -172,6 +174,16 @@ function done({ verdict, why }: Pick<Entry, "verdict" | "why">, { say }: Context
   if (verdict === "owed") say(`the proxy has still to take it: ${why}`);
 }
 
+/** Nothing is rendered here: what the templates could have read is what they name. */
+async function secretsOf(targets: readonly Target[], env: Context["env"]): Promise<KnownSecrets> {
+  const secrets = createKnownSecrets(env);
+  for (const { source } of targets) {
+    const template = await loadTemplate(source, { inAgent: true }).catch(() => undefined);
+    for (const literal of template?.literals ?? []) secrets.file(resolve(dirname(source), literal));
+  }
+  return secrets;
+}
+
 /** No templater runs: the same install, in this process. */
 async function putBackHere(
   context: Context,
@@ -180,7 +192,10 @@ async function putBackHere(
   { pin }: StepBack,
 ): Promise<void> {
   const records = await openRecords(state);
-  const verdicts = createVerdicts(pin.targets, async () => records.journal, context.log);
+  const secrets = await secretsOf(targets, context.env);
+  const verdicts = createVerdicts(pin.targets, async () => records.journal, context.log, {
+    shown: secrets.maskDiff,
+  });
   verdicts.because(rollbackCause);
   const unit = createUnitFiles(targets, context.log);
   const files = await unit.rolledBack(pin, records.backups);

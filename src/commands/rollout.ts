@@ -2,7 +2,7 @@ import { type Acknowledgement, isIn, readsService } from "../acknowledgement.ts"
 import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
 import type { Container } from "../registrator/docker/container.ts";
-import { runCommand } from "../templater/run.ts";
+import { runCommand } from "../run-command.ts";
 import type { Context } from "./context.ts";
 import { findContainer } from "./find-container.ts";
 import { late, type Replacing, takeOutOfRotation } from "./out-of-rotation.ts";
@@ -44,6 +44,7 @@ export async function runRollout(context: Context): Promise<number> {
     const names = steps.map(({ container }) => container.name);
     progress.step(`replaces ${listed(names)}, one at a time`);
     for (const [index, { container, replacement }] of steps.entries()) {
+      if (steps.length > 1) progress.part(`${index + 1} of ${steps.length}`);
       try {
         const one = runningNow().find((each) => each.container === container);
         if (!one || one.instances.length === 0)
@@ -53,6 +54,7 @@ export async function runRollout(context: Context): Promise<number> {
           );
         await replace(one, replacement, { context, registry, progress });
       } catch (error) {
+        progress.part("");
         progress.step(`replaced: ${names.slice(0, index).join(", ") || "none"}`);
         progress.step(`failed at ${names[index]}; left: ${names.slice(index + 1).join(", ") || "none"}`);
         throw error;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "../backends/backend.ts";
 import { deadline } from "../clock.ts";
-import { defaultPort } from "../config/listen-address.ts";
+import { certificateFiles } from "../config/certificate-files.ts";
 import { MistakesError } from "../config/mistake.ts";
 import type { Settings } from "../config/settings.ts";
 import { defaultStateFolder } from "../config/state-folder.ts";
@@ -10,11 +10,12 @@ import type { Daemon } from "../daemon.ts";
 import { coded, PortolanError } from "../errors.ts";
 import type { Meter } from "../meter.ts";
 import { openStateDir, type StateDir } from "../state-dir.ts";
-import { createMetrics, type Metrics } from "../status/metrics.ts";
-import { type StatusServer, startStatusServer } from "../status/server.ts";
+import { createMetrics } from "../status/metrics.ts";
 import { watchFiles } from "../watched-files.ts";
 import { type BackendPool, createBackendPool } from "./backend-pool.ts";
 import type { Context } from "./context.ts";
+import { showFirstSync } from "./first-sync.ts";
+import { type Served, serveStatus } from "./serve-status.ts";
 
 /** What a daemon is started with. */
 export interface Parts {
@@ -36,24 +37,33 @@ const onceBound = 60_000;
  * The life of a daemon: lock the state folder, serve the status pages, start, read the configuration again
  * at each SIGHUP and when its file changes, and stop. With `--once`: start, wait until all is in sync, stop.
  */
-export async function runDaemon(context: Context, start: Start): Promise<number> {
+export async function runDaemon(given: Context, start: Start): Promise<number> {
+  const firstSync = showFirstSync(given);
+  const { context } = firstSync;
   const { settings, log } = context;
   await assertTemplates(settings, context);
   const state = await openStateDir(await stateFolder(context));
   const pool = createBackendPool(context.env);
   const metrics = createMetrics();
-  let server: StatusServer | undefined;
+  let server: Served | undefined;
   try {
     const inside = await createInside(context, start, state, pool, metrics.meter);
-    const files = watchFiles(() => inside.reload());
+    const watch = async () => {
+      if (inside.files().size > 0) await files.watch({ files: inside.files(), folders: new Set() });
+    };
+    const reload = async (paths?: ReadonlySet<string>) => {
+      await inside.reload(paths);
+      await watch();
+    };
+    const files = watchFiles((paths) => void reload(paths));
     try {
+      firstSync.follow(inside.current);
       if (settings.values.once) return await once(context, inside);
-      server = await serve(context, inside, metrics);
+      server = await serveStatus(context, metrics, inside.current);
       await state.write("listen", `${server?.address ?? "off"}\n`);
       inside.start();
-      context.onReload(() => inside.reload());
-      if (settings.configFile !== undefined)
-        await files.watch({ files: new Set([settings.configFile]), folders: new Set() });
+      context.onReload(() => void reload());
+      await watch();
       context.started();
       log.info(
         { version: context.version, pid: process.pid, listen: server?.address, config: settings.configFile },
@@ -63,6 +73,7 @@ export async function runDaemon(context: Context, start: Start): Promise<number>
       log.info({}, "stopping");
       return 0;
     } finally {
+      firstSync.end();
       await files.close();
       await inside.stop();
     }
@@ -77,8 +88,13 @@ export async function runDaemon(context: Context, start: Start): Promise<number>
 interface Inside {
   current(): Daemon | undefined;
   start(): Daemon;
-  /** Reads the configuration again. A bad one is reported and the old one kept. */
-  reload(): void;
+  /**
+   * Reads the configuration again, and certificates that are among the files that have changed. Bad ones are reported
+   * and the old ones kept. Never rejects.
+   */
+  reload(changed?: ReadonlySet<string>): Promise<void>;
+  /** The configuration file, and the certificates that it names. */
+  files(): ReadonlySet<string>;
   /** Ends the daemon, and any reload in hand. */
   stop(): Promise<void>;
 }
@@ -103,18 +119,20 @@ async function createInside(
     daemon = start(parts, context);
     return daemon;
   };
-  const reload = async () => {
+  const certificates = () => certificateFiles(namesOf(settings), context.env, context.cwd);
+  const reload = async (changed?: ReadonlySet<string>) => {
     if (stopping) return;
+    const areRenewed = certificates().some((file) => changed?.has(file));
     const next = await context.reread();
     await assertTemplates(next, context);
-    if (sameSettings(settings, next)) {
+    if (!areRenewed && sameSettings(settings, next)) {
       log.info({}, "configuration read again; nothing in it has changed");
       daemon?.refresh();
       return;
     }
-    const opened = await pool.open(urlsOf(next), layoutOf(next));
+    const opened = await pool.open(urlsOf(next), layoutOf(next), areRenewed);
     if (stopping) return;
-    for (const name of ["stateDir", "listen", "logLevel", "logFormat"] as const) {
+    for (const name of ["stateDir", "listen", "listenTokenFile", "logLevel", "logFormat"] as const) {
       if (isDeepStrictEqual(settings.values[name], next.values[name])) continue;
       log.warn({ option: name }, "a change of this needs a restart of the process");
     }
@@ -126,17 +144,23 @@ async function createInside(
     backends = opened;
     launch();
     await pool.keepOnly(backends);
-    log.info({ config: next.configFile }, "configuration changed and applied");
+    const what = areRenewed ? "certificates have changed and are used" : "configuration changed and applied";
+    log.info({ config: next.configFile }, what);
   };
 
   return {
     current: () => daemon,
     start: launch,
-    reload() {
-      reloads = reloads.then(reload).catch((error: unknown) => {
-        for (const each of mistakesOf(error))
-          log.error({ err: each }, "configuration not applied; the old one stays");
-      });
+    files: () =>
+      new Set([...(settings.configFile === undefined ? [] : [settings.configFile]), ...certificates()]),
+    reload(changed) {
+      reloads = reloads
+        .then(() => reload(changed))
+        .catch((error: unknown) => {
+          for (const each of mistakesOf(error))
+            log.error({ err: each }, "configuration not applied; the old one stays");
+        });
+      return reloads;
     },
     async stop() {
       stopping = true;
@@ -160,26 +184,6 @@ async function once({ stop, started, log, version, command }: Context, inside: I
   }
 }
 
-/** A default address that is taken is no reason not to run; a given one is. */
-async function serve(
-  { command, settings, version, log }: Context,
-  inside: Inside,
-  metrics: Metrics,
-): Promise<StatusServer | undefined> {
-  const { listen } = settings.values;
-  if (listen === "off") return undefined;
-  const on = (host: string, port: number) =>
-    startStatusServer({ host, port, version, command, metrics, daemon: inside.current });
-  if (listen) return on(listen.host, listen.port);
-  try {
-    return await on("127.0.0.1", defaultPort(command));
-  } catch (error) {
-    const server = await on("127.0.0.1", 0);
-    log.warn({ address: server.address, err: error }, "status pages are served on another address");
-    return server;
-  }
-}
-
 async function stateFolder({ command, settings, env }: Context): Promise<string> {
   return settings.values.stateDir ?? defaultStateFolder(command, env);
 }
@@ -192,6 +196,10 @@ function layoutOf({ values }: Settings): string | undefined {
 /** The backends' URLs. Without any, only `agent` gets this far: it then needs none but its own memory. */
 export function urlsOf({ values }: Settings): readonly string[] {
   return values.backend.length > 0 ? values.backend : ["memory:"];
+}
+
+function namesOf(settings: Settings) {
+  return { backends: urlsOf(settings), docker: settings.values.docker };
 }
 
 async function assertTemplates({ mistakes, values }: Settings, { cwd }: Context): Promise<void> {

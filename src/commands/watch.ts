@@ -1,7 +1,7 @@
 import { instancesOf } from "../backends/backend.ts";
 import { openBackend } from "../backends/index.ts";
 import { PortolanError } from "../errors.ts";
-import { type Ended, runCommand } from "../templater/run.ts";
+import { type Ended, runCommand } from "../run-command.ts";
 import type { Context } from "./context.ts";
 import { recordsText } from "./records-text.ts";
 import { settle } from "./settle.ts";

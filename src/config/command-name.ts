@@ -25,7 +25,7 @@ export const commandNames = [
 ] as const;
 
 /** The commands that take a command line of their own, after `--`. */
-export const withCommandLine: readonly CommandName[] = ["watch", "rollout"];
+export const withCommandLine: readonly CommandName[] = ["watch", "expect", "rollout"];
 
 /** The first word of a command line. */
 export type CommandName = (typeof commandNames)[number];

@@ -1,5 +1,5 @@
 import { type CommandName, commandNames } from "./command-name.ts";
-import type { Described } from "./help.ts";
+import { type Described, helpOf } from "./help.ts";
 import { longName, type Option, optionsOf } from "./options.ts";
 
 /** The shells that a script can be written for. */
@@ -47,7 +47,7 @@ function flagsOf(command: CommandName): readonly Flag[] {
     ...own.map(([name, option]) => ({
       long: `--${longName(name)}`,
       short: option.short && `-${option.short}`,
-      help: option.help,
+      help: helpOf(command, option),
       argument: argumentOf(option),
     })),
     help,

@@ -2,8 +2,9 @@ import { constants } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { PortolanError } from "../errors.ts";
+import type { Command } from "../run-command.ts";
 import type { GuardSettings } from "../templater/guard.ts";
-import type { Command, ContainerReload, Reload } from "../templater/target.ts";
+import type { ContainerReload, Reload } from "../templater/target.ts";
 import { commandNames } from "./command-name.ts";
 import { parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
@@ -48,8 +49,9 @@ function leaf(option: Option<unknown>, folder: string): z.ZodType {
 function schemaOf({ shape, kind, path, parse }: Option<unknown>, folder: string): z.ZodType {
   if (shape === "templates") return z.array(template(folder), { error: "it is not a list" });
   if (shape === "wait") return wait;
-  if (kind === "list") return list(parse);
-  if (path) return text((word) => resolve(folder, String(parse(word))));
+  const whole: typeof parse = path ? (word) => resolve(folder, String(parse(word))) : parse;
+  if (kind === "list") return list(whole);
+  if (path) return text(whole);
   return text(parse);
 }
 

@@ -7,6 +7,8 @@ export interface Described {
   readonly positionals: string;
   readonly summary: string;
   readonly examples: readonly (readonly [words: string, purpose: string])[];
+  /** What its exit codes say, where that is more than done and failed. */
+  readonly exitCodes?: string;
 }
 
 type Descriptions = Readonly<Record<CommandName, Described>>;
@@ -43,7 +45,7 @@ export function programHelp(commands: Descriptions): string {
 
 /** The help of one command: examples, then options with default and environment variable. */
 export function commandHelp(name: CommandName, commands: Descriptions): string {
-  const { positionals, summary, examples } = commands[name];
+  const { positionals, summary, examples, exitCodes = "0 done, 1 failed" } = commands[name];
   const shown = optionsOf(name).filter(
     ([, { ignored, effective }]) => !ignored && (effective?.includes(name) ?? true),
   );
@@ -57,21 +59,27 @@ export function commandHelp(name: CommandName, commands: Descriptions): string {
     ...(own.length > 0 ? [["Options:", table.slice(0, own.length)] as const] : []),
     ["Common options:", table.slice(own.length)],
     [
-      sources,
+      `Exit codes: ${exitCodes}, 78 bad usage or configuration.`,
       ignored.length > 0
         ? [
+            sources,
             `Accepted from registrator, without effect: ${ignored.map(([option]) => `-${longName(option)}`).join(", ")}.`,
           ]
-        : [],
+        : [sources],
     ],
   );
 }
 
 function row(command: CommandName, name: OptionName, option: Option<unknown>): readonly string[] {
-  const { argument, short, help } = option;
+  const { argument, short, helpFor } = option;
   const flag = `${short ? `-${short}, ` : "    "}--${longName(name)}${argument ? ` ${argument}` : ""}`;
-  const fallback = defaultOf(command, option);
-  return [flag, help + (fallback ? ` [${fallback}]` : ""), variableName(name)];
+  const fallback = helpFor?.[command] === undefined ? defaultOf(command, option) : undefined;
+  return [flag, helpOf(command, option) + (fallback ? ` [${fallback}]` : ""), variableName(name)];
+}
+
+/** What an option means to a command. */
+export function helpOf(command: CommandName, { help, helpFor }: Option<unknown>): string {
+  return helpFor?.[command] ?? help;
 }
 
 /** The default of an option as one would write it, or in words; undefined where there is none. */

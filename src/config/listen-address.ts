@@ -1,5 +1,5 @@
 import { PortolanError } from "../errors.ts";
-import { isLoopback } from "../status/address.ts";
+import { formatAddress, isLoopback } from "../status/address.ts";
 import type { CommandName } from "./command-name.ts";
 
 /** Where the status pages are served; `off`: nowhere. */
@@ -15,10 +15,7 @@ export function defaultPort(command: CommandName): number {
   return ports[command] ?? 0;
 }
 
-/**
- * `HOST:PORT` on this machine only, or `off`. Throws USAGE, also for an address that others could reach:
- * what a status page shows is not for everybody.
- */
+/** `HOST:PORT`, or `off`. Throws USAGE. */
 export function parseListenAddress(text: string): ListenAddress {
   if (text === "off") return "off";
   const [, bracketed, plain = "", digits] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d+)$/.exec(text) ?? [];
@@ -30,11 +27,19 @@ export function parseListenAddress(text: string): ListenAddress {
       `"${text}" is not an address; write e.g. 127.0.0.1:7601, [::1]:7601 or off`,
     );
   }
-  if (!isLoopback(host)) {
-    throw new PortolanError(
-      "USAGE",
-      `"${text}" can be reached from other machines; that will need --listen-token-file, which is not available yet; use 127.0.0.1:${port}`,
-    );
-  }
   return { host, port };
+}
+
+/**
+ * What is wrong with an address that others could reach while no token is asked for: what a status page shows is not
+ * for everybody. Undefined when nothing is.
+ */
+export function whyUnguarded(
+  listen: ListenAddress | undefined,
+  tokenFile: string | undefined,
+): string | undefined {
+  if (listen === undefined || listen === "off" || tokenFile !== undefined || isLoopback(listen.host))
+    return undefined;
+  const { host, port } = listen;
+  return `${formatAddress(host, port)} can be reached from other machines; give --listen-token-file FILE, with a token in it, or use 127.0.0.1:${port}`;
 }

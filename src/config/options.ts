@@ -51,6 +51,8 @@ export interface Option<T> {
   /** The commands on which it has an effect; the others take it, so that all can be called alike. */
   readonly effective?: readonly CommandName[];
   readonly help: string;
+  /** The help, with its default, of commands for which that would not be true. */
+  readonly helpFor?: Partial<Readonly<Record<CommandName, string>>>;
   /** The default in words or as one would write it. */
   readonly shown?: string;
   /** Taken from registrator so that its command lines work; does nothing, for this reason. */
@@ -103,6 +105,8 @@ const ofState: readonly CommandName[] = ["journal", "rollback"];
 const ofAnyState: readonly CommandName[] = ["healthcheck"];
 /** What operators order of running instances. */
 const ofOrders: readonly CommandName[] = ["tag", "drain", "undrain"];
+/** What holds counts against what is expected. */
+const ofExpect = { commands: ["expect"], section: "own" } as const;
 /** What replaces containers of this Docker. */
 const ofReplacing: readonly CommandName[] = ["stop", "rollout"];
 const ofTemplater = { commands: templater, section: "templater" } as const;
@@ -145,6 +149,7 @@ export const options = {
     shape: "templates",
     separator: /\n/,
     help: "render SOURCE to DEST, then COMMAND; repeatable",
+    helpFor: { rollback: "as the templater was given it; repeatable" },
   }),
   wait: value(parseWait, "25ms:2s", {
     ...ofTemplater,
@@ -157,12 +162,23 @@ export const options = {
     argument: "DURATION",
     help: "between two reloads of one target",
   }),
+  destinationRoot: list((text): readonly string[] => [parseText(text)], {
+    ...ofTemplater,
+    commands: [...templater, "check", "doctor"],
+    argument: "DIR",
+    key: "destinationRoots",
+    path: true,
+    separator: /:/,
+    help: "write files below this folder only; repeatable",
+  }),
   dryRun: flag({ commands: daemons, section: "own", help: "print what would change, write nothing" }),
   diff: flag({
     commands: ["render", "journal"],
     section: "own",
-    help: "print what differs, or was changed, in the files",
+    help: "print what differs from the files",
+    helpFor: { journal: "print what was changed in the files" },
   }),
+  explain: flag({ commands: ["render"], section: "own", help: "print what each template reads" }),
   release: flag({
     commands: ["rollback"],
     section: "own",
@@ -199,9 +215,26 @@ export const options = {
     help: "print again after each change, until interrupted",
   }),
 
+  heal: flag({ ...ofExpect, help: "where they differ, tell what CMD would do" }),
+  apply: flag({ ...ofExpect, help: "let --heal run CMD, and remember that in the backend" }),
+  confirmations: value(parseFew(1), "3", {
+    ...ofExpect,
+    argument: "NUMBER",
+    help: "looks in a row that must differ before CMD",
+  }),
+  cooldown: value((text) => parseDuration(text), "10m", {
+    ...ofExpect,
+    argument: "DURATION",
+    help: "between two runs of CMD, on whatever host",
+  }),
+  maxPerHour: value(parseFew(1), "3", {
+    ...ofExpect,
+    argument: "NUMBER",
+    help: "runs of CMD within an hour, on whatever host",
+  }),
   timeout: value(parseAtLeast(100), "30s", {
     argument: "DURATION",
-    commands: [...ofReplacing, ...ofOrders],
+    commands: [...ofReplacing, ...ofOrders, "expect"],
     section: "own",
     help: "how long to wait for others, each time",
   }),
@@ -241,6 +274,11 @@ export const options = {
     section: "registrator",
     top: true,
     help: "name of this host",
+    helpFor: {
+      acl: "the host that a registrator may claim [any]",
+      drain: "all of this host, instead of ID",
+      undrain: "all of this host, instead of ID",
+    },
     shown: "its own",
   }),
   ip: optional(parseHostAddress, {
@@ -305,6 +343,18 @@ export const options = {
     separator: /\s+/,
     help: "for probes: redis, postgres, mysql, http or a service",
   }),
+  onPromote: list((text) => [parseText(text)], {
+    ...ofRegistrator,
+    effective: [...registrator, "doctor"],
+    argument: "WORD",
+    separator: /\s+/,
+    help: "run for who is elected, before it is master; repeatable: arguments",
+  }),
+  onPromoteTimeout: value(parseAtLeast(100), "10s", {
+    ...ofRegistrator,
+    argument: "DURATION",
+    help: "how long that may take",
+  }),
   adopt: flag({ ...ofRegistrator, help: "take over what registrator left for this host" }),
   allowCheckScripts: flag({ ...ofRegistrator, help: "let containers run checks by script in Consul" }),
   ttl: value(parseNoneOrFrom(1000), "15s", {
@@ -361,6 +411,7 @@ export const options = {
     commands: [...daemons, "watch"],
     section: "own",
     help: "end when all is in sync, or fail after 60s",
+    helpFor: { watch: "run CMD once, and end with its exit code" },
   }),
   config: optional(parseText, {
     argument: "FILE",
@@ -378,6 +429,11 @@ export const options = {
     path: true,
     effective: [...daemons, ...ofState, ...ofAnyState],
     help: "what is remembered",
+    helpFor: {
+      journal: "of a templater or agent [found by itself]",
+      rollback: "of a templater or agent [found by itself]",
+      healthcheck: "of one of them [all of this host]",
+    },
     shown: "/var/lib/portolan/state/COMMAND",
   }),
   listen: optional(parseListenAddress, {
@@ -385,9 +441,20 @@ export const options = {
     commands: commandNames,
     section: "own",
     top: true,
-    effective: daemons,
-    help: "status pages, loopback only",
+    effective: [...daemons, "doctor"],
+    help: "status pages",
+    helpFor: { doctor: "of the status pages that are judged" },
     shown: "127.0.0.1:PORT",
+  }),
+  listenTokenFile: optional(parseText, {
+    argument: "FILE",
+    commands: commandNames,
+    section: "own",
+    top: true,
+    path: true,
+    effective: [...daemons, "doctor"],
+    help: "the token that status pages ask for",
+    shown: "none, on loopback only",
   }),
   logLevel: value(parseOneOf(["debug", "info", "warn", "error"]), "info", {
     argument: "LEVEL",

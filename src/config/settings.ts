@@ -6,6 +6,7 @@ import type { Arguments } from "./arguments.ts";
 import { backendMistakes, sortPositionals } from "./backend-choice.ts";
 import type { CommandName } from "./command-name.ts";
 import type { ConfigFile } from "./config-file.ts";
+import { whyUnguarded } from "./listen-address.ts";
 import type { Mistake } from "./mistake.ts";
 import {
   keyPaths,
@@ -90,8 +91,8 @@ export async function readSettings(
       }
     });
     if (unclear.has(name)) return option.initial;
-    if (option.kind === "list") return parsed.flat();
-    return option.path ? resolve(cwd, String(parsed.at(-1))) : parsed.at(-1);
+    const whole = (value: unknown) => (option.path ? resolve(cwd, String(value)) : value);
+    return option.kind === "list" ? parsed.flat().map(whole) : whole(parsed.at(-1));
   };
   const said = (name: OptionName, option: Option<unknown>): Said | undefined => {
     const flags = given.flags.get(name);
@@ -133,6 +134,10 @@ export async function readSettings(
     place(name, command === "check" ? "file" : origins[name], file, command);
   mistakes.push(...(await phraseMistakes({ name: phrases?.name, tags: phrases?.tags ?? [] }, placeOf)));
 
+  if (command === "check") mistakes.push(...unguardedInFile(file, complete));
+  else if (options.listen.effective?.includes(command))
+    mistakes.push(...unguarded(complete, placeOf("listen")));
+
   return {
     values: complete,
     origins: origins as Record<OptionName, Origin>,
@@ -162,6 +167,26 @@ export async function readSettings(
       ignored && origins[name] !== "default" ? [`-${longName(name)} has no effect: ${ignored}`] : [],
     ),
   };
+}
+
+/** The address of the status pages, where others reach it and no token is asked for. */
+function unguarded(
+  { listen, listenTokenFile }: Pick<Values, "listen" | "listenTokenFile">,
+  { code, at }: ReturnType<typeof place>,
+): readonly Mistake[] {
+  const why = whyUnguarded(listen, listenTokenFile);
+  return why === undefined ? [] : [{ code, text: `${at}: ${why}` }];
+}
+
+/** The same in a file that is for all daemons. */
+function unguardedInFile(file: ConfigFile | undefined, { listenTokenFile }: Values): readonly Mistake[] {
+  const all = (["registrator", "templater", "agent"] as const).flatMap((daemon) => {
+    const listen = inFile(file, daemon, "listen")?.value as Values["listen"];
+    const token = (inFile(file, daemon, "listenTokenFile")?.value ?? listenTokenFile) as string | undefined;
+    return unguarded({ listen, listenTokenFile: token }, place("listen", "file", file, daemon));
+  });
+  // What stands at the top level is said of each of them.
+  return all.filter(({ text }, index) => all.findIndex((one) => one.text === text) === index);
 }
 
 /** Where an option was given, for a mistake that shows only when all is read. */

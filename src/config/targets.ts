@@ -1,6 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { coded } from "../errors.ts";
+import { isBelow } from "../templater/confine.ts";
 import { mayMeet, placeholder } from "../templater/each.ts";
 import type { Target } from "../templater/target.ts";
 import type { CommandName } from "./command-name.ts";
@@ -9,7 +10,10 @@ import type { Values } from "./options.ts";
 import type { TemplateEntry } from "./template-entry.ts";
 
 /** The targets that the command line or the config file names; relative paths are relative to `cwd`. */
-export function targetsOf({ template, wait, minInterval }: Values, cwd: string): readonly Target[] {
+export function targetsOf(
+  { template, wait, minInterval, destinationRoot }: Values,
+  cwd: string,
+): readonly Target[] {
   return template.map(({ source, destination, timeout, place: _, ...rest }) => ({
     ...rest,
     source: resolve(cwd, source),
@@ -17,13 +21,14 @@ export function targetsOf({ template, wait, minInterval }: Values, cwd: string):
     commandTimeout: timeout,
     wait,
     minInterval,
+    ...(destinationRoot.length > 0 && { roots: destinationRoot }),
   }));
 }
 
 /** What is wrong with the templates that a command was given in the end. */
 export function templateMistakes(
   command: CommandName,
-  { template }: Values,
+  { template, destinationRoot }: Values,
   cwd: string,
 ): readonly Mistake[] {
   if (template.length === 0) {
@@ -36,6 +41,10 @@ export function templateMistakes(
     const destination = destinations[index] ?? "";
     const why = whyNotNamed(entry.forEach !== undefined, destination);
     if (why !== undefined) return [mistake("CONFIG", entry, `destination ${entry.destination} ${why}`)];
+    if (destinationRoot.length > 0 && !isBelow(destination, destinationRoot)) {
+      const where = `is below none of destinationRoots (${destinationRoot.join(", ")})`;
+      return [mistake("CONFIG", entry, `destination ${entry.destination} ${where}`)];
+    }
     const other = destinations.findIndex((one) => mayMeet(one, destination));
     if (other === index) return [];
     const both = [entry.destination, template[other]?.destination ?? ""];

@@ -1,5 +1,6 @@
 import { PortolanError } from "../errors.ts";
-import type { Command, Reload, Target } from "../templater/target.ts";
+import type { Command } from "../run-command.ts";
+import type { Reload, Target } from "../templater/target.ts";
 
 /** One template as the command line or the config file names it. */
 export interface TemplateEntry {

@@ -55,7 +55,7 @@ async function wayTo(reload: Reload, env: Asking["env"], limit: AbortSignal): Pr
       return haproxy(reload, limit);
     case "http":
       await reach(new URL(reload.url), limit);
-      return `${reload.method} ${reload.url} would be heard, and was not sent`;
+      return `${reload.method} ${withoutSecrets(reload.url)} would be heard, and was not sent`;
     case "container":
       return container(reload, env, limit);
   }
@@ -121,4 +121,10 @@ async function container(
   const { State: state } = JSON.parse(body.toString()) as { State?: { Running?: boolean } };
   if (state?.Running) return `container ${name} runs; whether Docker lets it be told was not tried`;
   throw new Error(`container ${name} does not run; start it`);
+}
+
+/** Users and parameters of a URL may be credentials. */
+function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }

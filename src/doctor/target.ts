@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { failureOf, runCommand } from "../run-command.ts";
 import { withSource } from "../templater/check.ts";
 import { commandEnvironment } from "../templater/command-environment.ts";
+import { confine } from "../templater/confine.ts";
 import { type Live, readLive } from "../templater/destination.ts";
 import { placeholder } from "../templater/each.ts";
 import { loadTemplate } from "../templater/load.ts";
-import { failureOf, runCommand } from "../templater/run.ts";
 import { stage } from "../templater/stage.ts";
 import type { Target } from "../templater/target.ts";
 import { type Finding, ok, troubleOf } from "./finding.ts";
@@ -40,6 +41,7 @@ async function templateFinding({ source, destination }: Target): Promise<Finding
 async function placeFinding(target: Target, live: Live): Promise<Finding> {
   const { destination } = target;
   try {
+    await confine(target, live.path);
     const staged = await stage(live.file?.bytes ?? Buffer.alloc(0), target, live);
     await staged.remove();
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Instance } from "../instance.ts";
+import { type Instance, isSecretCheck } from "../instance.ts";
 import type { Override } from "../override.ts";
 import type { AddressPolicy } from "./address/address.ts";
 import { outcomesOf, whyNotSelected } from "./desired.ts";
@@ -53,6 +53,13 @@ export interface Evidence {
   readonly ordered: readonly Override[] | { readonly unknown: string };
 }
 
+/** Of checks that may hold a secret, only that there are some. */
+function withoutSecrets({ checks, ...instance }: Instance): Instance {
+  if (checks === undefined) return instance;
+  const shown = Object.entries(checks).map(([key, value]) => [key, isSecretCheck(key, value) ? "…" : value]);
+  return { ...instance, checks: Object.fromEntries(shown) };
+}
+
 /** Explains one container that the engine may or may not hold. Computed by the very rules that register it. */
 export function explain(
   known: Known,
@@ -85,7 +92,10 @@ export function explain(
   const reasonOf = ({ port, reason }: Remark): Reason => ({ ...(port !== undefined && { port }), reason });
   return {
     ...base,
-    instances: overridden.registered.map(({ instance, origins }) => ({ instance, origins })),
+    instances: overridden.registered.map(({ instance, origins }) => ({
+      instance: withoutSecrets(instance),
+      origins,
+    })),
     notRegistered: outcome.remarks.filter(isMissing).map(reasonOf),
     remarks: [...outcome.remarks.filter((remark) => !isMissing(remark)), ...overridden.remarks].map(reasonOf),
   };

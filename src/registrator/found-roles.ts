@@ -3,6 +3,7 @@ import type { Instance } from "../instance.ts";
 import type { Container } from "./docker/container.ts";
 import { probeOf } from "./roles/connect.ts";
 import type { Ballot } from "./roles/election.ts";
+import type { Promote } from "./roles/promotion.ts";
 import { withStanding } from "./roles/publish.ts";
 import { claimant, type RoleSource } from "./roles/role-source.ts";
 import { electing, type Followed, fixed, probing, watchRoles } from "./roles/watch.ts";
@@ -35,6 +36,8 @@ export interface Elections {
   open(service: string, contender: string): Ballot;
   /** Whether a lock is left to run out when it is not wanted any more, because the next process is to take it up. */
   keeps(): boolean;
+  /** What is to be done before an instance that has won is master; nothing when absent. */
+  readonly promote?: ((instance: Instance) => Promote) | undefined;
 }
 
 /** Seconds that a lock lives without a beat, where records live for ever. */
@@ -44,14 +47,14 @@ const lockTtl = 15;
 export function electionsOn(
   backends: readonly Backend[],
   ttl: number,
-  keeps: () => boolean,
+  rest: Pick<Elections, "keeps" | "promote">,
 ): Elections | undefined {
   const backend = backends.find(({ lock }) => lock !== undefined);
   const open = backend?.lock?.bind(backend);
   return (
     open && {
       open: (service, contender) => open(`roles/${service}`, contender, ttl || lockTtl),
-      keeps,
+      ...rest,
     }
   );
 }
@@ -67,7 +70,7 @@ export function inquiry(probes: ProbeSettings, elections: Elections | undefined)
     // Who gets no traffic is no candidate.
     if (instance.state !== "ready") return fixed({ finding: { role: "slave" } });
     const { id, service } = instance;
-    return electing(() => elections.open(service, id), id, elections.keeps);
+    return electing(() => elections.open(service, id), id, elections.keeps, elections.promote?.(instance));
   };
 }
 
@@ -81,6 +84,18 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
     revision += 1;
     changed();
   });
+  let tellRecalled = () => {};
+  /** Resolves when it is known which roles an earlier run has published. */
+  const recalled = new Promise<void>((resolve) => {
+    tellRecalled = resolve;
+  });
+  /** Who takes part in an election has to know whether it was master before: a restart is no promotion. */
+  const onceRecalled =
+    (begin: Followed["begin"]): Followed["begin"] =>
+    async (place, ended) => {
+      await Promise.race([recalled, aborted(ended)]);
+      if (!ended.aborted) await begin(place, ended);
+    };
   let asked: readonly Reasoned[] = [];
 
   const followed = (
@@ -92,7 +107,8 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
     const started = containers.get(container?.id ?? "")?.started;
     const candidate = roleSource.by === "elect" && instance.state === "ready";
     const life = [service, address, port, container?.id, started, claimant(roleSource), candidate];
-    return [{ id, life: JSON.stringify(life), begin: begin(instance, roleSource) }];
+    const inquire = begin(instance, roleSource);
+    return [{ id, life: JSON.stringify(life), begin: candidate ? onceRecalled(inquire) : inquire }];
   };
 
   return {
@@ -109,6 +125,7 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
         if (role === undefined || now?.address !== address || now.port !== port) continue;
         watch.recall(id, { role, ...(claim?.epoch !== undefined && { epoch: claim.epoch }) });
       }
+      tellRecalled();
     },
     remarks: () =>
       asked.flatMap(({ instance, port, roleSource }): Remark[] => {
@@ -131,4 +148,12 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
     revision: () => revision,
     close: watch.close,
   };
+}
+
+/** Resolves when the signal has aborted. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
 }

@@ -13,6 +13,7 @@ import { createOverrides } from "./overrides/watch.ts";
 import { ownerMemory } from "./owner-memory.ts";
 import { reconcile } from "./reconcile.ts";
 import { createReporter } from "./report.ts";
+import { promotionBy } from "./roles/promotion-command.ts";
 import type { RegistratorSettings } from "./settings.ts";
 import { statusRecord } from "./status-record.ts";
 import { watchDocker } from "./watch.ts";
@@ -52,7 +53,10 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
 
   /** The end has come, and the records stay: so do the locks. */
   let handingOver = false;
-  const elections = electionsOn(options.backends, settings.ttlSeconds, () => handingOver);
+  const elections = electionsOn(options.backends, settings.ttlSeconds, {
+    keeps: () => handingOver,
+    promote: settings.onPromote && promotionBy(settings.onPromote, { env, log, meter }),
+  });
   const roles = createFoundRoles(inquiry(settings.probes, elections), () => {
     meter.count("role_changes", {});
     for (const reconciler of reconcilers) reconciler.nudge();

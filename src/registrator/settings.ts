@@ -1,4 +1,5 @@
 import type { ProbeLogins } from "./roles/credentials.ts";
+import type { PromotionCommand } from "./roles/promotion-command.ts";
 import type { Pace } from "./roles/watch.ts";
 
 /** How servers are asked for their role, and as whom. */
@@ -36,6 +37,8 @@ export interface RegistratorSettings {
   readonly allowCheckScripts: boolean;
   /** How the roles of servers are found out. */
   readonly probes: ProbeSettings;
+  /** What is run for the winner of an election before it is published as master. */
+  readonly onPromote: PromotionCommand | undefined;
   /** Seconds after which a dead host's records expire. */
   readonly ttlSeconds: number;
   /** Between two full reads of Docker and the backend. */

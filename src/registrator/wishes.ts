@@ -62,7 +62,8 @@ export function createWishes(options: WishesOptions): Wishes {
     const network = readHostNetwork();
     const host = { env, engine, docker, network: () => network };
     const address = hostAddress(settings.ip, host);
-    report.hostAddress(address);
+    // Nobody needs it where containers are registered at their own; one that asks for it is told so by itself.
+    if (!settings.internal) report.hostAddress(address);
     // An address that is not known at present is no reason to remove what is registered under the one before.
     if (typeof address === "string") {
       const before = known?.address === address ? known.other : undefined;

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { monotonic, wallTime } from "../clock.ts";
 import type { Daemon } from "../daemon.ts";
@@ -8,6 +14,7 @@ import type { Metrics } from "./metrics.ts";
 import { pageFile } from "./page-files.ts";
 import { type Facts, piecesOf } from "./pieces.ts";
 import { createStream, type Stream } from "./stream.ts";
+import type { Token } from "./token.ts";
 
 /** What the status pages show. */
 export interface StatusOptions {
@@ -18,6 +25,8 @@ export interface StatusOptions {
   /** `registrator`, `templater` or `agent`. */
   readonly command: string;
   readonly metrics: Metrics;
+  /** What a request for anything but `/healthz` has to carry. Absent: whoever reaches the loopback address may ask. */
+  readonly token?: Token | undefined;
   /** The running daemon; undefined while there is none. */
   daemon(): Pick<Daemon, "notReady" | "status"> | undefined;
 }
@@ -26,6 +35,8 @@ export interface StatusOptions {
 export interface StatusServer {
   /** `HOST:PORT`, as it listens. */
   readonly address: string;
+  /** Ends the event streams of the page, so that those who watch it have to carry the token of now. */
+  dismiss(): void;
   close(): Promise<void>;
 }
 
@@ -44,6 +55,7 @@ export async function startStatusServer(options: StatusOptions): Promise<StatusS
   const { address, port } = server.address() as AddressInfo;
   return {
     address: formatAddress(address, port),
+    dismiss: stream.dismiss,
     close: () =>
       new Promise((resolve) => {
         stream.close();
@@ -120,15 +132,12 @@ async function pageFor(
   { headers, method, url = "" }: IncomingMessage,
   options: StatusOptions,
 ): Promise<Page | "events"> {
-  // A page in a browser must not read this through a name that resolves to the loopback address. Browsers always
-  // name a host; HTTP/1.0 checks, such as HAProxy's, do not.
-  if (headers.host !== undefined && !isLoopback(hostOf(headers.host))) {
-    return { status: 403, body: "ask for this by a loopback address or localhost" };
-  }
+  const path = url.split("?")[0] ?? "";
+  const refusal = refusalOf(path, headers, options);
+  if (refusal) return refusal;
   if (method !== "GET") return { status: 405, body: "only GET", headers: { allow: "GET" } };
 
   const { daemon, metrics } = options;
-  const path = url.split("?")[0] ?? "";
   switch (path) {
     case "/healthz":
       return { status: 200, body: "ok" };
@@ -154,6 +163,25 @@ async function pageFor(
       return { status: 404, body: "here are /, /healthz, /readyz, /status and /metrics" };
     }
   }
+}
+
+/** Why nobody may read this, or not by this name; undefined when they may. */
+function refusalOf(
+  path: string,
+  { host, authorization }: IncomingHttpHeaders,
+  { token }: StatusOptions,
+): Page | undefined {
+  // A browser sends a token only to the origin for which somebody has typed it in, so that any name will do.
+  if (token) {
+    // Supervisors have no token, and learn nothing but that the process works.
+    if (path === "/healthz" || token.isIn(authorization)) return undefined;
+    const body = "this needs the token of --listen-token-file: as a bearer, or as the password of any user";
+    return { status: 401, body, headers: { "www-authenticate": 'Basic realm="portolan", charset="UTF-8"' } };
+  }
+  // A page in a browser must not read this through a name that resolves to the loopback address. Browsers always
+  // name a host; HTTP/1.0 checks, such as HAProxy's, do not.
+  if (host === undefined || isLoopback(hostOf(host))) return undefined;
+  return { status: 403, body: "ask for this by a loopback address or localhost" };
 }
 
 function factsOf({ version, command, daemon }: StatusOptions): Facts {

@@ -6,6 +6,8 @@ import type { Pieces } from "./pieces.ts";
 export interface Stream {
   /** Answers with events until the client goes. False, and nothing was done, when too many watch already. */
   open(response: ServerResponse, headers: Readonly<Record<string, string>>): boolean;
+  /** Ends what all are sent: their browsers ask again. */
+  dismiss(): void;
   close(): void;
 }
 
@@ -63,6 +65,9 @@ export function createStream(look: () => Pieces): Stream {
       if (isRunning) send(watcher, textsOf(look));
       else void run();
       return true;
+    },
+    dismiss() {
+      for (const { response } of watchers) response.end();
     },
     close: () => closing.abort(),
   };

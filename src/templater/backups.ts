@@ -1,9 +1,10 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { hasCode } from "../durable.ts";
 import { coded } from "../errors.ts";
 import type { StateDir } from "../state-dir.ts";
 import { sha256 } from "./hash.ts";
+import { keptName } from "./kept-name.ts";
 
 /**
  * The files that proxies have accepted, the newest last, in the state folder: beside the destination, the
@@ -26,10 +27,7 @@ const digits = 32;
 
 /** The backups in a state folder. */
 export function openBackups(state: Pick<StateDir, "path">): Backups {
-  const folderOf = (destination: string) => {
-    const name = basename(destination).replace(/[^\w.-]/g, "_");
-    return join(state.path, "backups", `${name.slice(0, 100)}.${sha256(destination).slice(0, 16)}`);
-  };
+  const folderOf = (destination: string) => join(state.path, "backups", keptName([destination]));
 
   const usable = async <T>(folder: string, work: () => Promise<T>): Promise<T> => {
     try {

@@ -1,6 +1,6 @@
 import { PortolanError } from "../errors.ts";
-import { type Environment, failureOf, runCommand } from "./run.ts";
-import type { Command, Target } from "./target.ts";
+import { type Command, type Environment, failureOf, runCommand } from "../run-command.ts";
+import type { Target } from "./target.ts";
 
 /**
  * Runs the target's check, if it has one, on a staged file. Rejects with CHECK_FAILED and what it printed, and

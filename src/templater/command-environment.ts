@@ -1,6 +1,6 @@
 import { encodeSegment } from "../instance.ts";
+import type { Environment } from "../run-command.ts";
 import type { InstallRequest } from "./install-request.ts";
-import type { Environment } from "./run.ts";
 import type { Target } from "./target.ts";
 
 /** What a check, a reload or a verification is told about the change. */

@@ -1,5 +1,6 @@
+import type { BigIntStats } from "node:fs";
 import { readFile, readlink, realpath, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { hasCode } from "../durable.ts";
 import { PortolanError } from "../errors.ts";
 
@@ -18,25 +19,76 @@ export interface LiveFile {
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
-/** Reads the live file. Rejects with DESTINATION when it is no regular file or cannot be read. */
-export async function readLive(destination: string): Promise<Live> {
+/** Where a destination leads, and how the file there stands. */
+export interface Place {
+  /** Where the file itself is, after all symbolic links. */
+  readonly path: string;
+  /** Undefined when there is none yet. */
+  readonly found: BigIntStats | undefined;
+}
+
+/** Finds out where a destination leads. Rejects with DESTINATION when no file can be there. */
+export async function placeOf(destination: string): Promise<Place> {
   try {
-    const path = await followLinks(destination);
-    const found = await stat(path).catch((error: unknown) => {
-      if (hasCode(error, "ENOENT")) return undefined;
-      throw error;
-    });
-    if (found === undefined) return { path, file: undefined };
-    if (!found.isFile()) {
-      const kind = found.isDirectory() ? "is a folder" : "is not a regular file";
-      throw new PortolanError("DESTINATION", `${destination} ${kind}; set destination to the path of a file`);
-    }
-    const { mode, uid, gid } = found;
-    return { path, file: { bytes: await readFile(path), mode: mode & 0o7777, owner: { uid, gid } } };
+    const [path, found] = await Promise.all([followLinks(destination), standing(destination)]);
+    if (found === undefined || found.isFile()) return { path, found };
+    const kind = found.isDirectory() ? "is a folder" : "is not a regular file";
+    throw new PortolanError("DESTINATION", `${destination} ${kind}; set destination to the path of a file`);
   } catch (error) {
     throw destinationError(destination, error);
   }
 }
+
+/**
+ * Reads the live file. With `wanted`, bytes that are remembered count for the file's own where it stands as it was
+ * left (`remember`), unless they are the wanted ones: that these are live is said by the file alone. Rejects with
+ * DESTINATION when it cannot be read.
+ */
+export async function readLive(
+  destination: string,
+  place: Promise<Place> = placeOf(destination),
+  wanted?: Uint8Array,
+): Promise<Live> {
+  const { path, found } = await place;
+  if (found === undefined) return { path, file: undefined };
+  const last = remembered.get(path);
+  const isAsLeft = wanted && last?.print === printOf(found) && !last.bytes.equals(wanted);
+  try {
+    const bytes = isAsLeft ? last.bytes : await readFile(path);
+    const owner = { uid: Number(found.uid), gid: Number(found.gid) };
+    return { path, file: { bytes, mode: Number(found.mode) & 0o7777, owner } };
+  } catch (error) {
+    throw destinationError(destination, error);
+  }
+}
+
+/** What this process has left in files, by their paths, and how the files stood then. */
+const remembered = new Map<string, { readonly bytes: Buffer; readonly print: string }>();
+
+/** Larger ones are read again: next to rendering them that takes no time. */
+const largestRemembered = 1024 * 1024;
+
+/** The file holds these bytes now. Never rejects. */
+export async function remember(path: string, bytes: Buffer): Promise<void> {
+  remembered.delete(path);
+  if (bytes.length > largestRemembered) return;
+  const found = await standing(path).catch(() => undefined);
+  if (found) remembered.set(path, { bytes, print: printOf(found) });
+}
+
+/** Undefined when there is no such file. */
+async function standing(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await stat(path, { bigint: true });
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** A file that was written, replaced or given another access since has another one. */
+const printOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
+  [dev, ino, size, mtimeNs, ctimeNs].join();
 
 /** The real path, also when the file, or the one that a link points to, does not exist yet. */
 async function followLinks(path: string, most = 40): Promise<string> {
@@ -45,7 +97,8 @@ async function followLinks(path: string, most = 40): Promise<string> {
   } catch (error) {
     if (!hasCode(error, "ENOENT")) throw error;
     const link = await readlink(path).catch(() => undefined);
-    return link === undefined || most === 0 ? path : followLinks(resolve(dirname(path), link), most - 1);
+    if (link !== undefined && most > 0) return followLinks(resolve(dirname(path), link), most - 1);
+    return join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path));
   }
 }
 

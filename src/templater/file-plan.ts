@@ -1,6 +1,7 @@
 import { lstat, readFile } from "node:fs/promises";
 import { hasCode } from "../durable.ts";
 import type { Accepted } from "./accepted.ts";
+import { confine } from "./confine.ts";
 import { destinationError } from "./destination.ts";
 import { isFileOf, targetOf } from "./each.ts";
 import type { OwnedFiles } from "./owned-files.ts";
@@ -28,6 +29,8 @@ export async function planFiles(
   owned: OwnedFiles,
   accepted: Pick<Accepted, "get" | "destinations">,
 ): Promise<FilePlan> {
+  // The list of the target's files lies beside them.
+  await confine(target, target.destination);
   const known = new Set(accepted.destinations().filter((path) => isFileOf(target, path)));
   const mine = new Set([...known, ...(await owned.read())]);
   const leftOut: LeftOut[] = [];

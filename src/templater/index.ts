@@ -15,7 +15,7 @@ import { type KeepOptions, keepTargets } from "./keep.ts";
 import { openLastGood } from "./last-good.ts";
 import { watchPins } from "./pins.ts";
 import { openRecords, type Records } from "./records.ts";
-import { secretsOf, shownJournal } from "./shown-journal.ts";
+import { shownJournal } from "./shown-journal.ts";
 import { shownServices } from "./shown-services.ts";
 import type { Target } from "./target.ts";
 import { createUnreadable } from "./unreadable.ts";
@@ -29,23 +29,41 @@ export interface TemplaterOptions extends KeepOptions {
   restarting?(): boolean;
 }
 
-/** Keeps each target's file equal to its template over the backend. Does not close the backend. */
+/**
+ * Keeps each target's file equal to its template over the backend. Does not close the backend. When it throws, what it
+ * had begun is ended.
+ */
 export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatus> {
+  const ends: (() => Promise<void>)[] = [];
+  try {
+    return start(options, (end) => void ends.push(end));
+  } catch (error) {
+    for (const end of ends) void end().catch(() => {});
+    throw error;
+  }
+}
+
+/** Says of each piece that runs by itself how it is ended. */
+function start(
+  options: TemplaterOptions,
+  begun: (end: () => Promise<void>) => void,
+): Daemon<TemplaterStatus> {
   const { backend, log, meter = unmeasured } = options;
   let interest: Interest = { services: new Set() };
   const observation = backend.observe(interest);
+  begun(async () => observation.close());
   let told: Problem["kind"] | undefined;
   /** Since when the backend may say something else than what is known of it: ms on the monotonic clock. */
   let staleSince: number | undefined = monotonic();
   let records: Promise<Records> | undefined;
   /** The same once they are read. */
   let opened: Records | undefined;
-  const secrets = secretsOf(options.env);
   // Nothing expires where nobody else's host can die.
   const settles = backend.capabilities.expiry === "none" ? { hold: 0 } : {};
   const files = watchFiles((paths) => {
     for (const keeper of keepers) keeper.touched(paths);
   });
+  begun(files.close);
   let watched: Watched = { files: new Set(), folders: new Set() };
   /** Resolves when every change of what is read from now on will be told. */
   const watch = async () => {
@@ -110,8 +128,8 @@ export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatu
   };
   const keepers = groupsOf(
     options.targets.map((target) => ({ ...target, guard: { ...target.guard, ...settles } })),
-  ).map((targets) =>
-    keepTargets(targets, options, {
+  ).map((targets) => {
+    const keeper = keepTargets(targets, options, {
       backend: {
         observed: observation.current,
         refresh: observation.refresh,
@@ -138,8 +156,10 @@ export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatu
       want,
       settled: () => acknowledger?.changed(),
       changed: () => readiness.changed(),
-    }),
-  );
+    });
+    begun(keeper.stop);
+    return keeper;
+  });
   // What writes no file has nothing to tell.
   const notes = options.preview ? undefined : backend.notes?.("templaters");
   const acknowledger =
@@ -151,10 +171,12 @@ export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatu
       targets: () => keepers.flatMap((keeper) => keeper.running()),
       log,
     });
+  begun(async () => acknowledger?.stop(true));
   const unsubscribe = containers?.subscribe(() => {
     look();
     readiness.changed();
   });
+  begun(async () => unsubscribe?.());
   const problem = () => observation.current().problem;
   const unreadable = createUnreadable(backend.title, log);
   const contested = createContested(log);
@@ -217,7 +239,6 @@ export function startTemplater(options: TemplaterOptions): Daemon<TemplaterStatu
       journal: shownJournal(
         opened?.journal.recent() ?? [],
         new Map(keepers.flatMap((keeper) => [...keeper.withheld()])),
-        secrets,
       ),
       ...(acknowledger && { acknowledgement: acknowledger.status() }),
     }),

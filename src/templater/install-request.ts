@@ -1,9 +1,9 @@
 import type { Log } from "../log.ts";
 import type { Turn } from "../loop.ts";
+import type { Environment } from "../run-command.ts";
 import type { File } from "./part.ts";
 import type { Records } from "./records.ts";
 import type { Reloaded } from "./reload/index.ts";
-import type { Environment } from "./run.ts";
 import type { Swapped } from "./verdicts.ts";
 
 /** Rendered texts, and what it takes to make them count. */

@@ -1,10 +1,11 @@
+import { PortolanError } from "../errors.ts";
 import { unsure } from "./accepted.ts";
 import { keepAccess } from "./access.ts";
 import { check } from "./check.ts";
 import { commandEnvironment } from "./command-environment.ts";
 import { commit, type Pending, removal } from "./commit.ts";
 import { type Companions, placeCompanions } from "./companions.ts";
-import { readLive } from "./destination.ts";
+import { readLive, remember } from "./destination.ts";
 import { warnInPlace } from "./in-place.ts";
 import type { Installed, InstallRequest } from "./install-request.ts";
 import { type File, look, noFile, type Part } from "./part.ts";
@@ -122,10 +123,7 @@ async function replace(
     });
     if (fresh.some(({ target }) => target.check)) {
       companions = await placeCompanions(pending, records.intents);
-      await timed("check", async () => {
-        for (const { target, staged } of pending)
-          if (staged) await check(target, staged.path, commandEnvironment(request, target), turn.signal);
-      });
+      await timed("check", () => checkAll(pending, request));
     }
     if (!(await turn.settled())) return false;
     await request.swapping?.();
@@ -144,6 +142,20 @@ async function replace(
   } finally {
     await companions?.takeAway();
     for (const { staged } of pending) await staged?.remove();
+  }
+}
+
+/** What a check refuses is kept, for people to try it themselves. */
+async function checkAll(pending: readonly Pending[], request: InstallRequest): Promise<void> {
+  for (const { target, bytes, staged } of pending) {
+    if (!staged) continue;
+    const environment = commandEnvironment(request, target);
+    await check(target, staged.path, environment, request.turn.signal).catch(async (error: unknown) => {
+      if (!(error instanceof PortolanError) || error.code !== "CHECK_FAILED") throw error;
+      const kept = await request.records.rejected.keep(target, bytes);
+      if (kept === undefined) throw error;
+      throw new PortolanError("CHECK_FAILED", `${error.message}\nwhat it refused: ${kept}`, { cause: error });
+    });
   }
 }
 
@@ -168,10 +180,11 @@ async function prepare({ target, hash, live }: Part, records: Records, ways: rea
  */
 async function accept(parts: readonly Part[], { records, log }: InstallRequest): Promise<void> {
   const { accepted, backups } = records;
-  const writes = parts.map(async ({ target, bytes, hash }) => {
+  const writes = parts.map(async ({ target, bytes, hash, live }) => {
     const { destination } = target;
     agree(destination);
     if (hash === noFile) forgetSwap(destination);
+    else await remember(live.path, bytes);
     if ((accepted.get(destination) ?? noFile) === hash) return;
     const problems: unknown[] = [];
     const note = (error: unknown) => void problems.push(error);

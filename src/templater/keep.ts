@@ -3,7 +3,7 @@ import type { TargetWorld } from "../acknowledgement.ts";
 import { instancesOf, type Snapshot } from "../backends/backend.ts";
 import { after, backoff, monotonic, pauseUntil } from "../clock.ts";
 import type { TargetStatus } from "../daemon-status.ts";
-import { PortolanError } from "../errors.ts";
+import { coded, PortolanError } from "../errors.ts";
 import { type InstanceRef, refKey } from "../instance.ts";
 import type { LocalContainerSource } from "../local-containers.ts";
 import type { Log } from "../log.ts";
@@ -11,6 +11,7 @@ import { controlLoop, type Turn } from "../loop.ts";
 import { type Meter, unmeasured } from "../meter.ts";
 import type { Watched } from "../watched-files.ts";
 import { changedContainers } from "./containers.ts";
+import type { Place } from "./destination.ts";
 import { strictest } from "./guard.ts";
 import { type Asked, createGuardedWorld } from "./guarded-world.ts";
 import { sha256 } from "./hash.ts";
@@ -24,8 +25,9 @@ import {
 } from "./install.ts";
 import { answered, keysOf } from "./interest.ts";
 import { keepTemplate, type Made } from "./kept-template.ts";
+import { createKnownSecrets } from "./known-secrets.ts";
 import type { LastGood } from "./last-good.ts";
-import { noFile } from "./part.ts";
+import { locate, noFile } from "./part.ts";
 import type { Pin } from "./pins.ts";
 import type { Records } from "./records.ts";
 import { refusedFiles } from "./refused-files.ts";
@@ -52,8 +54,11 @@ export interface KeepOptions {
   readonly containers?: LocalContainerSource;
   /** The id of the container in which this process runs; undefined outside of one. */
   readonly ownContainer?: string | undefined;
-  /** Takes each rendered text instead of the destination, undefined for a file that would go: `--dry-run`. */
-  preview?(target: Target, text: string | undefined): void;
+  /**
+   * Takes each rendered text instead of the destination, undefined for a file that would go, and what a diff of it is
+   * to pass through before somebody sees it: `--dry-run`.
+   */
+  preview?(target: Target, text: string | undefined, masked: (diff: string) => string): void;
 }
 
 /** One target, or the targets of one group, being kept equal to their templates. */
@@ -119,6 +124,8 @@ interface Outcome {
   readonly keys: World["keys"];
   /** Why it must not be installed; empty when it may. */
   readonly unmet: readonly string[];
+  /** Where the files are to stand, as far as that was found out meanwhile. */
+  readonly places: ReadonlyMap<Target, Promise<Place>>;
 }
 
 /** Texts that the proxy refused. They are tried again when they change, and now and then. */
@@ -154,11 +161,12 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   });
   const unit = createUnitFiles(targets, log);
   const tally = createTally(destinations, meter);
+  const secrets = createKnownSecrets(options.env);
   const verdicts = createVerdicts(
     targets.map(({ destination }) => destination),
     async () => (await around.records()).journal,
     log,
-    tally.verdict,
+    { shown: secrets.maskDiff, told: tally.verdict },
   );
   verdicts.because(startCause);
   /** Why the template on the disk is not the one in use. */
@@ -206,20 +214,22 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     behind ??= waiting;
     waiting = undefined;
     const began = monotonic();
+    const places = options.preview ? new Map() : locateAll(targets);
     let made: Outcome["made"] | undefined;
     try {
       let { snapshot } = world.show(readByName());
       for (let round = 1; ; round++) {
         const { env, node, ownContainer } = options;
         const containers = around.containers();
-        const facts = { snapshot, keys: keysNow(), containers, env, node, ownContainer };
+        const facts = { snapshot, keys: keysNow(), containers, env, node, ownContainer, file: secrets.file };
+        secrets.note(facts);
         made = undefined;
         made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
         bad = made.find((one) => one.bad !== undefined)?.bad;
         // What the templates read by name, and the guard may keep, shows only as they are rendered.
         const next = world.show(readByName());
         if (next.snapshot === snapshot || round === 3)
-          return { made, snapshot, keys: facts.keys, unmet: next.unmet };
+          return { made, snapshot, keys: facts.keys, unmet: next.unmet, places };
         snapshot = next.snapshot;
       }
     } finally {
@@ -248,12 +258,18 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
 
   const keepOnce = async (turn: Turn): Promise<undefined | "superseded"> => {
     cancelPoll();
-    const pin = options.preview ? undefined : await pinInForce();
-    if (!atRuntime || pin) await intervalOver(turn.signal);
-    if (pin) return putBack(pin, turn);
+    if (!atRuntime) await intervalOver(turn.signal);
+    const pinned = options.preview ? undefined : pinInForce();
+    // While none was in force, reading it takes no time of its own.
+    const rendering = isPinned === undefined ? (again ?? render()) : undefined;
+    const [pin] = await Promise.all([pinned, Promise.allSettled([rendering])]);
+    if (pin) {
+      await intervalOver(turn.signal);
+      return putBack(pin, turn);
+    }
     if (isPinned !== undefined) verdicts.because("release");
     isPinned = undefined;
-    let outcome = again ?? (await render());
+    let outcome = await (rendering ?? again ?? render());
     again = undefined;
     if (atRuntime && lastReload + minInterval > monotonic()) {
       const files = await plan(outcome);
@@ -276,8 +292,11 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   const pinInForce = async () => (await around.records()).pin(targets.map(({ destination }) => destination));
 
   /** A dry run opens no records: that would finish what another process has begun. */
-  const plan = async ({ made }: Outcome) =>
-    unit.plan(made, options.preview ? nothingAccepted : (await around.records()).accepted);
+  const plan = async ({ made, places }: Outcome) => {
+    const accepted = options.preview ? nothingAccepted : (await around.records()).accepted;
+    const files = await unit.plan(made, accepted);
+    return files?.map((file) => ({ ...file, place: places.get(file.target) }));
+  };
 
   /** A rollback is in force: no template is rendered, and the files are what they were. */
   const putBack = async (pin: Pin, turn: Turn): Promise<undefined | "superseded"> => {
@@ -313,7 +332,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     }
     toldUnmet = undefined;
     if (options.preview) {
-      for (const { target, text } of files) options.preview(target, text?.toString());
+      for (const { target, text } of files)
+        options.preview(target, text?.toString(), (diff) => secrets.maskDiff(diff, true));
       return undefined;
     }
     const { snapshot } = outcome;
@@ -349,8 +369,9 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
         lastReload = monotonic();
       },
     };
-    const key = sha256(files.map(({ text, target }) => `${target.destination} ${hashOf(text)}`).join());
-    if (refusedTexts?.key === key && monotonic() < refusedTexts.until) {
+    const keyOf = () =>
+      sha256(files.map(({ text, target }) => `${target.destination} ${hashOf(text)}`).join());
+    if (refusedTexts && refusedTexts.key === keyOf() && monotonic() < refusedTexts.until) {
       // What was put back may be owed a reload of its own.
       if (refusedTexts.error.left === "open" && refusedTexts.error.restored) await reloadOwed(request);
       setReason(`RELOAD_FAILED: ${refusedTexts.error.message}`);
@@ -367,6 +388,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
         return waitFor(installed, services, outcome);
       }
       await unit.settle(files);
+      for (const target of targets) await request.records.rejected.drop(target);
       isOpen = false;
       running = outcome && acceptedWorlds(outcome, unit);
       return accept(installed, services, snapshot);
@@ -377,7 +399,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       if (error instanceof ReloadError && error.left === "before") isOpen = false;
       else if (isOpen || error instanceof ReloadError) running = undefined;
       if (!(error instanceof ReloadError) || error.left === "none") throw error;
-      refuse(error, key);
+      refuse(error, keyOf());
       return "refused";
     }
   };
@@ -407,7 +429,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     if (owed === undefined) log.info({ ...name, reason: why }, "written; the proxy has still to take it");
     owed = why;
     // What has changed since it was rendered is not in it.
-    again = waiting === undefined ? outcome : undefined;
+    again = waiting === undefined && outcome ? { ...outcome, places: new Map() } : undefined;
     pollAt(poll);
     return next?.owed === "held" ? why : undefined;
   };
@@ -486,14 +508,16 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   };
 
   const report = (error: unknown, retryIn: number) => {
-    const { code, message } =
-      error instanceof PortolanError ? error : { code: "FAILED", message: String(error) };
+    // Programs quote the file that they complain of.
+    const whole = coded("FAILED", error);
+    const { code, message } = { code: whole.code, message: secrets.mask(whole.message) };
     const news = gist(code, message);
     const isWritten = error instanceof ReloadError && error.left === "none";
     verdicts.tell(isWritten ? "owed" : "rejected", { why: `${code}: ${message}`, gist: news });
     const level = news === told ? "debug" : "error";
     const what = error === bad ? "template not used, the one before stays" : "not applied";
-    log[level]({ ...name, err: error, retryInMs: Math.round(retryIn) }, `${what}; trying again`);
+    const err = message === whole.message ? error : new PortolanError(code, message);
+    log[level]({ ...name, err, retryInMs: Math.round(retryIn) }, `${what}; trying again`);
     told = news;
     setReason(`${code}: ${message}`);
   };
@@ -597,6 +621,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       await verdicts.written();
     },
   };
+}
+
+/** Where the files of these targets are to stand, found out while they are rendered. A failure shows in the install. */
+function locateAll(targets: readonly Target[]): Outcome["places"] {
+  const alone = targets.filter(({ forEach }) => forEach === undefined);
+  const places = alone.map((target) => [target, locate(target)] as const);
+  for (const [, place] of places) place.catch(() => {});
+  return new Map(places);
 }
 
 const hashOf = (text: File["text"]) => (text === undefined ? noFile : sha256(text));

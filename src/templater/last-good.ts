@@ -6,7 +6,7 @@ import { createFile, hasCode, renameFile } from "../durable.ts";
 import { coded } from "../errors.ts";
 import { compare, decodeInstance, encodeInstance, type Instance } from "../instance.ts";
 import type { StateDir } from "../state-dir.ts";
-import { sha256 } from "./hash.ts";
+import { keptName } from "./kept-name.ts";
 
 /**
  * The last world from which a target was rendered, in the state folder: `last-good/<name>.<hash>`, a line of JSON
@@ -47,9 +47,7 @@ interface Line {
 
 /** The last good snapshot of what is written to these destinations. */
 export function openLastGood(state: Pick<StateDir, "path">, destinations: readonly string[]): LastGood {
-  const name = basename(destinations[0] ?? "").replace(/[^\w.-]/g, "_");
-  const hash = sha256(destinations.join("\0")).slice(0, 16);
-  const path = join(state.path, "last-good", `${name.slice(0, 100)}.${hash}`);
+  const path = join(state.path, "last-good", keptName(destinations));
   /** What the file says; undefined when it has to be written as a whole. */
   let kept: LastWorld | undefined;
   let lines = 0;

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
-import { type Live, readLive } from "./destination.ts";
+import { confine } from "./confine.ts";
+import { type Live, type Place, placeOf, readLive } from "./destination.ts";
 import { sha256 } from "./hash.ts";
 import { sweep } from "./stage.ts";
 import type { Target } from "./target.ts";
@@ -8,6 +9,8 @@ import type { Target } from "./target.ts";
 export interface File {
   readonly text: string | Uint8Array | undefined;
   readonly target: Target;
+  /** Where it is to stand, when that was found out ahead. */
+  readonly place?: Promise<Place> | undefined;
 }
 
 /** A file, and how it stands. */
@@ -23,12 +26,20 @@ export interface Part {
 /** The hash of no file. */
 export const noFile = "";
 
+/** Finds out where a target's file is to stand, and whether it may. Rejects with DESTINATION. */
+export async function locate(target: Target): Promise<Place> {
+  const place = await placeOf(target.destination);
+  // A way without links leads nowhere else.
+  if (target.roots || place.path !== target.destination) await confine(target, place.path);
+  await sweep(dirname(place.path));
+  return place;
+}
+
 /** Looks at the live file. Rejects with DESTINATION. */
-export async function look({ text, target }: File): Promise<Part> {
-  const live = await readLive(target.destination);
-  await sweep(dirname(live.path));
-  if (text === undefined)
+export async function look({ text, target, place = locate(target) }: File): Promise<Part> {
+  const bytes = typeof text === "string" ? Buffer.from(text) : text && Buffer.from(text);
+  const live = await readLive(target.destination, place, bytes);
+  if (bytes === undefined)
     return { target, bytes: Buffer.alloc(0), hash: noFile, live, isLive: live.file === undefined };
-  const bytes = typeof text === "string" ? Buffer.from(text) : Buffer.from(text);
   return { target, bytes, hash: sha256(bytes), live, isLive: live.file?.bytes.equals(bytes) ?? false };
 }

@@ -4,6 +4,7 @@ import { type Backups, openBackups } from "./backups.ts";
 import { type Intents, openIntents } from "./intents.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { type Pin, readPin } from "./pins.ts";
+import { openRejected, type Rejected } from "./rejected.ts";
 
 /** What the state folder knows of all targets. */
 export interface Records {
@@ -11,6 +12,7 @@ export interface Records {
   readonly backups: Backups;
   readonly intents: Intents;
   readonly journal: Journal;
+  readonly rejected: Rejected;
   /** The rollback that is in force for these destinations. Rejects with FAILED. */
   pin(targets: readonly string[]): Promise<Pin | undefined>;
 }
@@ -23,6 +25,7 @@ export async function openRecords(state: StateDir): Promise<Records> {
     backups: openBackups(state),
     intents,
     journal: await openJournal(state),
+    rejected: await openRejected(state),
     pin: (targets) => readPin(state.path, targets),
   };
 }

@@ -1,5 +1,6 @@
 import { unsure } from "./accepted.ts";
 import { type CommitOptions, commit, type Pending, removal } from "./commit.ts";
+import { confine } from "./confine.ts";
 import { type Live, readLive } from "./destination.ts";
 import { sha256 } from "./hash.ts";
 import type { Part } from "./part.ts";
@@ -35,6 +36,7 @@ export async function restore(error: ReloadError, restoration: Restoration): Pro
       const { target } = part;
       const good = goods[index];
       const live = await readLive(target.destination);
+      await confine(target, live.path);
       if (good && sha256(good) === part.hash) continue;
       if (good) pending.push(await restored(good, part, live));
       // A file that came with the others goes with them.

@@ -1,15 +1,8 @@
 import { statSync } from "node:fs";
 import type { ShownEntry, ShownFile } from "../daemon-status.ts";
 import type { FileChange, RecentEntry } from "./journal.ts";
-import { masked } from "./secrets.ts";
 import type { Target } from "./target.ts";
 import type { Reads } from "./view.ts";
-
-/** Names of variables whose values stand in no page. */
-const secretName = /token|key|secret|pass|pwd|auth|cred|sig/i;
-
-/** Shorter values occur in any text. */
-const leastSecret = 4;
 
 /** Characters of diffs that are shown of all entries together. */
 const mostDiff = 200_000;
@@ -32,13 +25,6 @@ function liveMode(destination: string): number {
   return statSync(destination, { throwIfNoEntry: false })?.mode ?? 0o644;
 }
 
-/** The values that are masked wherever they stand in a diff. */
-export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    secretName.test(name) && value !== undefined && value.length >= leastSecret ? [value] : [],
-  );
-}
-
 /**
  * Entries of the journal as the status page shows them, the newest first. `withheld` says for each target by its
  * destination why its diffs are not shown; one that it does not hold is no target any more.
@@ -46,7 +32,6 @@ export function secretsOf(env: Readonly<Record<string, string | undefined>>): re
 export function shownJournal(
   entries: readonly RecentEntry[],
   withheld: ReadonlyMap<string, string | undefined>,
-  secrets: readonly string[],
 ): readonly ShownEntry[] {
   let left = mostDiff;
   return entries.toReversed().map(({ files, refused = [], targets, ...entry }) => {
@@ -58,7 +43,7 @@ export function shownJournal(
       if (diff === undefined) return { destination, withheld: "the files are too different" };
       left -= diff.length;
       if (left < 0) return { destination, withheld: "it was long ago" };
-      return { destination, diff: secrets.reduce((text, secret) => text.replaceAll(secret, masked), diff) };
+      return { destination, diff };
     };
     return { ...entry, targets, files: [...files, ...refused].map(shown) };
   });

@@ -1,7 +1,5 @@
+import type { Command } from "../run-command.ts";
 import type { GuardSettings } from "./guard.ts";
-
-/** A program to run. `argv` runs without a shell; `shell` is handed to `/bin/sh -c`. */
-export type Command = { readonly argv: readonly string[] } | { readonly shell: string };
 
 /** How the proxy is told that its file has changed. */
 export type Reload =
@@ -58,6 +56,8 @@ export interface Target {
   readonly source: string;
   /** Absolute path of the rendered file; also the target's name in messages. */
   readonly destination: string;
+  /** Absolute paths of folders: nothing is written elsewhere. Absent: the destination may be anywhere. */
+  readonly roots?: readonly string[];
   /** One file for each service that has the tag, if one is given; `{{name}}` in the destination stands for its name. */
   readonly forEach?: { readonly tag?: string };
   /** The destination of the `forEach` target that this file is one of. */

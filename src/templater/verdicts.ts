@@ -2,6 +2,7 @@ import type { Log } from "../log.ts";
 import { changedLines } from "./changed-lines.ts";
 import { sha256 } from "./hash.ts";
 import type { Journal, Verdict } from "./journal.ts";
+import { rollbackCause } from "./step-back.ts";
 
 /** A file that was swapped, for the journal. */
 export interface Swapped {
@@ -44,15 +45,20 @@ export const startCause = "start";
 /** Services that a cause names. */
 const mostNames = 20;
 
-/**
- * Verdicts on `targets` (destinations). `journal` gives the journal, or rejects while there is none; `told` hears of
- * each that is told.
- */
+/** Who else has to do with verdicts. */
+export interface Around {
+  /** A diff as the journal may hold it; where nothing was rendered, both of its sides are old. */
+  shown?(diff: string, isRendered: boolean): string;
+  /** Hears of each verdict that is told. */
+  told?(verdict: Verdict["verdict"]): void;
+}
+
+/** Verdicts on `targets` (destinations). `journal` gives the journal, or rejects while there is none. */
 export function createVerdicts(
   targets: readonly string[],
   journal: () => Promise<Journal>,
   log: Pick<Log, "warn">,
-  told: (verdict: Verdict["verdict"]) => void = () => {},
+  { shown = (diff) => diff, told = () => {} }: Around = {},
 ): Verdicts {
   let causes = new Set<string>();
   let files: Swapped[] = [];
@@ -62,14 +68,17 @@ export function createVerdicts(
   let waiting = 0;
   let isBad = false;
 
-  const changesOf = (swapped: readonly Swapped[], isBrief: boolean) =>
+  const changesOf = (swapped: readonly Swapped[], isBrief: boolean, isRendered: boolean) =>
     Promise.all(
-      swapped.map(async ({ destination, before, after }) => ({
-        destination,
-        before: before === undefined ? null : sha256(before),
-        after: after === undefined ? null : sha256(after),
-        diff: isBrief ? undefined : await changedLines(destination, before, after),
-      })),
+      swapped.map(async ({ destination, before, after }) => {
+        const diff = isBrief ? undefined : await changedLines(destination, before, after);
+        return {
+          destination,
+          before: before === undefined ? null : sha256(before),
+          after: after === undefined ? null : sha256(after),
+          diff: diff && shown(diff, isRendered),
+        };
+      }),
     );
   const write = async (
     verdict: Omit<Verdict, "files" | "refused">,
@@ -77,9 +86,10 @@ export function createVerdicts(
     refused: readonly Swapped[],
     isBrief: boolean,
   ) => {
+    const isRendered = !verdict.cause.includes(rollbackCause);
     try {
-      const changes = await changesOf(swapped, isBrief);
-      const notMade = refused.length > 0 ? await changesOf(refused, isBrief) : undefined;
+      const changes = await changesOf(swapped, isBrief, isRendered);
+      const notMade = refused.length > 0 ? await changesOf(refused, isBrief, isRendered) : undefined;
       await (await journal()).add({ ...verdict, files: changes, refused: notMade });
       isBad = false;
     } catch (error) {

@@ -1,9 +1,9 @@
 import { PortolanError } from "../errors.ts";
+import { failureOf, runCommand } from "../run-command.ts";
 import { commandEnvironment } from "./command-environment.ts";
 import type { InstallRequest } from "./install-request.ts";
 import type { Part } from "./part.ts";
 import { ReloadError } from "./reload/index.ts";
-import { failureOf, runCommand } from "./run.ts";
 
 /**
  * Runs what the targets of these parts ask for once the proxy has taken them, each different one once. Rejects

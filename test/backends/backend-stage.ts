@@ -81,7 +81,7 @@ export async function expectPatienceToEnd(lease: Lease, within: number): Promise
   const call = lease.owned(cancelled.signal);
   cancelled.abort();
   await expect(call).rejects.toMatchObject({ code: "ABORTED" });
-  expect(performance.now() - begun).toBeLessThan(1_000);
+  expect(performance.now() - begun).toBeLessThan(4_000);
   await expect(lease.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
   expect(performance.now() - begun).toBeLessThan(within);
 }

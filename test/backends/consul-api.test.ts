@@ -50,6 +50,31 @@ describe("consul-api, where the package alone does not do", () => {
     api.close();
   });
 
+  it("reads no answer that never ends, and names what it asked for, the limit and the way out", async () => {
+    const megabyte = Buffer.alloc(1024 * 1024, " ");
+    let closed = () => {};
+    const hungUp = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const port = await serve((_, answer) => {
+      answer.writeHead(200, { "content-type": "application/json", "x-consul-index": 1 });
+      const fill = () => {
+        while (answer.write(megabyte));
+      };
+      answer.on("drain", fill).once("close", closed);
+      fill();
+    });
+    const api = apiOf(port);
+    await expect(api.tree("much/", question, signal)).rejects.toMatchObject({
+      code: "BACKEND_UNREACHABLE",
+      message: expect.stringMatching(
+        /^consul:\/\/test: \/v1\/kv\/much%2F\?recurse=?: the answer is longer than 64 MB, .*remove what/,
+      ) as string,
+    });
+    await hungUp;
+    api.close();
+  });
+
   it("reaches an agent by its IPv6 address", async () => {
     const port = await serve((_, answer) => answer.writeHead(200, { "x-consul-index": 3 }).end(), "::1");
     await expect(new Consul({ host: "[::1]", port }).health.service("web")).rejects.toThrow("ENOTFOUND");

@@ -60,7 +60,7 @@ describe("many services", () => {
       (now) => names.every((name) => instancesOf(now, name)?.length === 1),
       60_000,
     );
-    expect(proxy.counts().open).toBeLessThan(80);
+    expect(proxy.counts().open).toBeLessThan(40);
 
     // A query for each would be asked again and again.
     const isQuiet = async () => {
@@ -83,7 +83,7 @@ describe("many services", () => {
     await waitFor("the check", () => stateOf("crowd-299")?.[0] === "unhealthy", within);
     await waitFor("the end", () => stateOf("crowd-298")?.length === 0, within);
     await put("crowd-298", 80);
-    expect(proxy.counts().open).toBeLessThan(80);
+    expect(proxy.counts().open).toBeLessThan(40);
 
     // What changed last is followed by a query of its own: no round over all others is waited for.
     proxy.resetCounts();
@@ -110,7 +110,7 @@ describe("many services", () => {
     await waitFor("the end of it", () => !observation.current().problem, { within: 60_000 });
     expect(portOf(observation, "crowd-100")).toBe(90);
     expect(sizes(observation, names)).toEqual(names.map(() => 1));
-    expect(proxy.counts().open).toBeLessThan(80);
+    expect(proxy.counts().open).toBeLessThan(40);
     expect(performance.now() - begun).toBeLessThan(60_000);
     await observation.close();
   });

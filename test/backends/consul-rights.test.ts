@@ -117,10 +117,11 @@ describe("consul: the printed rules", () => {
     await expectRefused(role, await as(place, without(rules, begin)), ...why, seeRules);
   });
 
-  it.each([services, keys])("at %s say what elections and keys in templates need besides", async (place) => {
+  it.each([services, keys])("at %s say what elections, keys and healing need besides", async (place) => {
     for (const [role, job] of [
       ["registrator", "elections"],
       ["templater", "keys"],
+      ["operator", "healing"],
     ] as const) {
       const text = await printedFor(place, role);
       const rules = [...rulesOf(text), ...rulesAtNeed(text)];

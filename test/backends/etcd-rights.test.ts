@@ -92,10 +92,11 @@ describe.each([
     }
   });
 
-  it("say what elections and keys in templates need besides", async () => {
+  it("say what elections, keys in templates and healing need besides", async () => {
     await run(rulesAtNeed(text).map((line) => ours(line).replace("KEYS", "rights/")));
     await work("elections", as("registrator"));
     await work("keys", as("templater"));
+    await work("healing", as("operator"));
   });
 
   it.runIf(layout === "portolan")("let a registrator and a templater work", async () => {

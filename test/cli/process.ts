@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
-const cli = join(import.meta.dirname, "../../src/cli.ts");
-const tsx = fileURLToPath(import.meta.resolve("tsx"));
+const cli = join(import.meta.dirname, "../../dist/cli.js");
 
-/** A Portolan process, run from its sources. */
+/** A Portolan process: the built executable. */
 export interface Process {
   readonly child: ChildProcess;
   stdout(): string;
@@ -17,7 +15,7 @@ export interface Process {
 
 /** Starts Portolan in `cwd` with no more of this process's environment than it needs. Ends with the test. */
 export function startProcess(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Process {
-  const child = spawn(process.execPath, ["--import", tsx, cli, ...argv], {
+  const child = spawn(process.execPath, [cli, ...argv], {
     cwd,
     env: { PATH: process.env.PATH, HOME: cwd, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -63,6 +63,10 @@ it("prints what a person can read, and how to apply it", async () => {
       'node_prefix "" { policy = "read" }',
       'key_prefix "portolan/overrides/" { policy = "write" }',
       'key_prefix "portolan/templaters/" { policy = "read" }',
+      "# Where `expect --heal` is used, also:",
+      '# key_prefix "portolan/heal/" { policy = "write" }',
+      '# key_prefix "portolan/locks/" { policy = "write" }',
+      '# session_prefix "" { policy = "write" }',
       "",
     ].join("\n"),
   );

@@ -64,7 +64,7 @@ it("--on-exit drain: the templater of the same process writes the drain, and not
   const agent = startHere(args("--on-exit", "drain"), dir);
   await waitFor("the first file", () => live() === "10.0.0.5:8080 ready\n", { within: 10_000 });
   agent.stop();
-  await waitFor("the drain", () => live() === "10.0.0.5:8080 draining\n", { within: 2500 });
+  await waitFor("the drain", () => live() === "10.0.0.5:8080 draining\n", { within: 10_000 });
   expect((await agent.ended).code).toBe(0);
   expect(live()).toBe("10.0.0.5:8080 draining\n");
 });

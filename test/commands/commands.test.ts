@@ -26,7 +26,7 @@ describe("help", () => {
     expect(code).toBe(0);
     expect(stdout.indexOf("Examples:")).toBeLessThan(stdout.indexOf("ptions:"));
     const lines = stdout.split("\n");
-    expect(lines.length).toBeLessThan(50);
+    expect(lines.length).toBeLessThan(54);
     for (const [option, { ignored, effective }] of optionsOf(name)) {
       const line = lines.find((text) => new RegExp(`^ +(-\\w, )?--${longName(option)}( |$)`).test(text));
       if (ignored || effective?.includes(name) === false) expect(line).toBeUndefined();
@@ -211,6 +211,31 @@ describe("render", () => {
     const broken = await run("render", "--diff", ...flags, registry.url);
     expect(broken).toMatchObject({ code: 1, stdout: "" });
     expect(broken.stderr).toMatch(/TEMPLATE: .*a\.txt\.hbs:1:/);
+  });
+
+  it("--explain prints what each template reads", async () => {
+    registry.put(instance("db", 5432));
+    const db = '{{#each (service "db")}}{{port}} {{env "LEVEL" default="x"}}{{/each}}';
+    file("a.txt.hbs", `{{#each (service "web")}}{{port}}{{/each}}${db}{{file "${dir}/note"}}`);
+    file("each.txt.hbs", "{{name}}{{#each (services)}}{{name}}{{/each}}");
+    file("note", "secret");
+    file(
+      "portolan.yaml",
+      `backend: ${registry.url}\ntemplater:\n  templates:\n    - { source: a.txt.hbs, destination: out.txt }\n    - { source: each.txt.hbs, destination: "each-{{name}}.txt", forEach: services }\n`,
+    );
+    expect(await run("render", "--explain", "-c", "portolan.yaml")).toEqual({
+      code: 0,
+      stdout: `${dir}/out.txt
+  template    ${dir}/a.txt.hbs
+  services    db, web
+  files       ${dir}/note
+  variables   LEVEL (not set)
+${dir}/each-{{name}}.txt
+  template    ${dir}/each.txt.hbs
+  services    the list of all, with their instances
+`,
+      stderr: "",
+    });
   });
 
   it("tells of an instance that the file cannot hold, and renders the rest", async () => {

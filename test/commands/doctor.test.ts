@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { stringify } from "yaml";
@@ -116,7 +116,13 @@ describe("portolan doctor", () => {
         entry("lb", { reload: { container: { name: "no-such", signal: "HUP", docker: dockerHost } } }),
         { ...entry("each-{{name}}.conf"), forEach: "services" },
       ],
-      ...["--docker", "unix:///no/docker.sock", `etcd://127.0.0.1:${await freePort()}`],
+      ...[
+        "--docker",
+        "unix:///no/docker.sock",
+        "--on-promote",
+        "no-such-hook",
+        `etcd://127.0.0.1:${await freePort()}`,
+      ],
     );
     expect(code).toBe(1);
     const seen = (about: string) => of(about).map((one) => [one.level, one.found, one.wayOut]);
@@ -124,6 +130,7 @@ describe("portolan doctor", () => {
     expect(seen("docker")).toEqual([["wrong", text("/no/docker.sock"), text("start Docker")]]);
     expect(of("address")).toEqual([]);
     expect(seen("backend")).toEqual([["wrong", expect.any(String), expect.any(String)]]);
+    expect(seen("on-promote")).toEqual([["wrong", "no-such-hook: no such program", text("install it")]]);
     expect(seen("no/such/a")).toEqual([
       ["wrong", text("bad.hbs:1:"), expect.anything()],
       ["wrong", text("no/such does not exist"), text("create it")],
@@ -178,6 +185,26 @@ describe("portolan doctor", () => {
         wayOut: expect.stringContaining("level admin"),
       },
     ]);
+  });
+
+  it("finds a token of the status pages that guards little, and one that cannot be read", async () => {
+    const own = tempDir("doctor-token");
+    const file = join(own, "token");
+    const words = ["--docker", dockerHost, "--ip", "10.1.2.3", "--listen-token-file", file];
+    const seen = async () => {
+      const { code, of } = await findings(own, [], ...words);
+      return [code, ...of("status pages").map(({ level, found }) => `${level}: ${found}`)];
+    };
+    expect(await seen()).toEqual([1, expect.stringMatching(/^wrong: .*token does not exist$/)]);
+    writeFileSync(file, "short", { mode: 0o644 });
+    expect(await seen()).toEqual([
+      0,
+      `warning: everybody may read ${file}`,
+      expect.stringContaining("no more than 5 characters"),
+    ]);
+    writeFileSync(file, "long-enough-not-to-be-guessed");
+    chmodSync(file, 0o600);
+    expect(await seen()).toEqual([0, `ok: ask for the token in ${file}`]);
   });
 
   it("tells people the same, and how much of it is not in order", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Notes } from "../../src/backends/backend.ts";
 import { openMemory } from "../../src/backends/memory.ts";
 import { orderDrains } from "../../src/commands/drain-orders.ts";
-import { readOverrides, writeOverride } from "../../src/commands/override-notes.ts";
+import { changeOverride, readOverrides } from "../../src/commands/override-notes.ts";
 import { PortolanError } from "../../src/errors.ts";
 import type { Override } from "../../src/override.ts";
 import { container } from "../registrator/build.ts";
@@ -16,20 +16,22 @@ const target = (name: string) => ({ id: `host1:${name}:80`, node: "host1", conta
 const [first, second] = [target("a"), target("b")];
 
 /** The notes of a backend in which these overrides stand, and a drain that is ordered of two containers there. */
-async function ordering(before: readonly Override[], put?: Notes["put"]) {
+async function ordering(before: readonly Override[], exchange?: Notes["exchange"]) {
   const notes = (await openMemory()).notes?.("overrides") as Notes;
-  for (const override of before) await writeOverride(notes, override, never);
+  const write = (override: Override) =>
+    changeOverride({ notes, title: "memory" }, override.target, () => override, never);
+  for (const override of before) await write(override);
   const said: string[] = [];
   const progress = { step: (line: string) => void said.push(line), waiting() {} };
   const all = ["a", "b"].map((name) => ({
     container: container({ id: name, name }),
     instances: [instance("web", 80, { id: `host1:${name}:80`, container: { id: name, name, image: "web" } })],
   }));
-  const overrides = { ...notes, ...(put && { put }) };
+  const overrides = { ...notes, ...(exchange && { exchange }) };
   const order = () =>
     orderDrains({ overrides, title: "memory" }, all, { command: "stop", stop: never }, progress);
   const read = async () => [...(await readOverrides(notes, "memory", never)).values()];
-  return { notes, said, order, read };
+  return { notes, write, said, order, read };
 }
 
 describe("a drain that a command orders", () => {
@@ -63,17 +65,17 @@ describe("a drain that a command orders", () => {
   });
 
   it("stays where somebody else has ordered it anew meanwhile", async () => {
-    const { order, notes, read } = await ordering([]);
+    const { order, write, read } = await ordering([]);
     const orders = await order();
-    await writeOverride(notes, { target: first, drain }, never);
+    await write({ target: first, drain });
     await orders.takeBack();
     expect(await read()).toEqual([{ target: first, drain }]);
   });
 
   it("is taken back where it cannot be written for all", async () => {
-    const { order, read, notes } = await ordering([], async (name, text, signal) => {
-      if (name === second.id) throw new PortolanError("BACKEND_DENIED", "no right to write overrides/");
-      await notes.put(name, text, signal);
+    const { order, read, notes } = await ordering([], async (...note) => {
+      if (note[0] === second.id) throw new PortolanError("BACKEND_DENIED", "no right to write overrides/");
+      return notes.exchange(...note);
     });
     await expect(order()).rejects.toThrow("no right to write overrides/");
     expect(await read()).toEqual([]);
@@ -84,7 +86,7 @@ describe("a drain that a command orders", () => {
     const tagged = { target: first, tags };
     const { order, said, notes } = await ordering([tagged], async (...note) => {
       if (isAway) throw new PortolanError("BACKEND_UNREACHABLE", "memory: away");
-      await notes.put(...note);
+      return notes.exchange(...note);
     });
     const orders = await order();
     isAway = true;

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { Backend, Lease } from "../../src/backends/backend.ts";
@@ -76,11 +76,14 @@ describe("portolan expect", () => {
     ]);
   });
 
-  it("ends with 3 while the backend is unknown, and says so", async () => {
+  it("ends with 3 while the backend is unknown, says so, and heals nothing", async () => {
     const dead = `etcd://127.0.0.1:${await freePort()}/x`;
-    const { stdout, code } = await expecting("services: { web: 2 }", [], dead);
+    const ran = join(tempDir("expect"), "ran");
+    const heal = ["--heal", "--apply", "--confirmations", "1", "--", "touch", ran];
+    const { stdout, code } = await expecting("services: { web: 2 }", heal, dead);
     expect(code).toBe(3);
     expect(stdout).toMatch(/^UNKNOWN - etcd:/);
+    expect(existsSync(ran)).toBe(false);
   });
 
   it.each([

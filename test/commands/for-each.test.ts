@@ -1,13 +1,13 @@
 // The commands on a target that has a file for each service.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { parse } from "yaml";
 import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { instance, registryFolder } from "./registry-folder.ts";
-import { runHere, startHere } from "./run-here.ts";
+import { runHere, templaterHere } from "./run-here.ts";
 
 const soon = { within: 20_000 };
 
@@ -51,15 +51,7 @@ function createPlace() {
       return existsSync(file) ? readFileSync(file, "utf8") : "";
     },
     run: (...argv: string[]) => runHere(argv, dir, process.env),
-    start() {
-      const templater = startHere(["templater", "--listen", "off"], dir, process.env);
-      const stop = async () => {
-        templater.stop();
-        await templater.ended;
-      };
-      onTestFinished(stop);
-      return stop;
-    },
+    start: () => templaterHere(dir),
   };
 }
 

@@ -13,7 +13,7 @@ import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { instance, registryFolder } from "./registry-folder.ts";
 
-/** Ends the time that is given to requests in flight where `DRAIN` is 1234 ms. */
+/** Ends the time that is given to requests in flight where `DRAIN` is 1234 ms, and to notes of an earlier drain. */
 let endDrain = () => {};
 vi.mock("../../src/clock.ts", async (original) => {
   const clock = await original<typeof import("../../src/clock.ts")>();
@@ -23,7 +23,8 @@ vi.mock("../../src/clock.ts", async (original) => {
     });
   return {
     ...clock,
-    pause: (ms: number, signal?: AbortSignal) => (ms === 1234 ? held() : clock.pause(ms, signal)),
+    pause: (ms: number, signal?: AbortSignal) =>
+      ms === 1234 || ms === 2000 ? held() : clock.pause(ms, signal),
   };
 });
 
@@ -120,6 +121,21 @@ it("waits for a templater that has begun to read while requests had their time",
   endDrain();
   await hears("waits for lb:late to apply that web-1 drains");
   await tells("lb:late", "web", [web("draining")]);
+  expect(await done).toBe("done");
+});
+
+it("does not believe a note of an earlier drain, also where requests have no time", async () => {
+  const { put, tells, hears, sees, run } = await stage();
+  await tells("lb:web", "web", [web("draining")]);
+  const done = run();
+  await hears("waits until web-1 drains");
+  put("draining");
+  await hears("gives requests in flight 2 s");
+  await tells("lb:web", "web", [web("ready")]);
+  await sees((registry) => registry.templaters()[0]?.note?.applied.get("web")?.draining.length === 0);
+  endDrain();
+  await hears("waits for lb:web to apply that web-1 drains");
+  await tells("lb:web", "web", [web("draining")]);
   expect(await done).toBe("done");
 });
 

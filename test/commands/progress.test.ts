@@ -17,15 +17,26 @@ it("tells each wait once where nobody looks on", () => {
   expect(said).toEqual(["waits for a, b", "waits for b", "done"]);
 });
 
+it("says of which part it speaks", () => {
+  const { said, step, waiting, part } = progress(false);
+  part("1 of 2");
+  waiting("waits for a");
+  step("done");
+  part("");
+  step("all done");
+  expect(said).toEqual(["1 of 2: waits for a", "1 of 2: done", "all done"]);
+});
+
 it("tells on a terminal for how long something has been waited for, in one line", () => {
   vi.useFakeTimers();
   try {
-    const { said, step, waiting } = progress(true);
+    const { said, step, waiting, aside } = progress(true);
     const over = "\x1b[1A\x1b[2K";
     step("begins");
     waiting("waits for a, b");
     vi.advanceTimersByTime(2_500);
     waiting("waits for b");
+    aside(() => said.push("a line of another one"));
     waiting(undefined);
     vi.advanceTimersByTime(5_000);
     step("done");
@@ -37,6 +48,9 @@ it("tells on a terminal for how long something has been waited for, in one line"
       `${over}waits for a, b 1 s`,
       `${over}waits for a, b 2 s`,
       `${over}waits for b 3 s`,
+      `${over}\x1b[1A`,
+      "a line of another one",
+      "waits for b 3 s",
       `${over}done`,
       `waits for ${"x".repeat(58)}… 0 s`,
     ]);

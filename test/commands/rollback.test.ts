@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import type { Entry } from "../../src/templater/journal.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
 import { instance, registryFolder } from "./registry-folder.ts";
-import { runHere, startHere } from "./run-here.ts";
+import { runHere, templaterHere } from "./run-here.ts";
 
 const soon = { within: 20_000 };
 const ports = '{{#each (service "web")}}{{port}} {{/each}}';
@@ -41,15 +41,7 @@ function createPlace(
     out,
     running: () => read(join(dir, "running")),
     run: (...argv: string[]) => runHere(argv, dir, process.env),
-    start() {
-      const templater = startHere(["templater", "--listen", "off"], dir, process.env);
-      const stop = async () => {
-        templater.stop();
-        await templater.ended;
-      };
-      onTestFinished(stop);
-      return stop;
-    },
+    start: () => templaterHere(dir),
     journal: async (...argv: string[]) =>
       JSON.parse((await runHere(["journal", "--json", ...argv], dir)).stdout) as readonly Entry[],
   };

@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import type { Backend } from "../../src/backends/backend.ts";
 import type { Context } from "../../src/commands/context.ts";
 import { runDaemon, type Start } from "../../src/commands/run-daemon.ts";
 import { parseArguments } from "../../src/config/arguments.ts";
 import { readSettings } from "../../src/config/settings.ts";
+import { createAuthority } from "../servers/certificates.ts";
 import { waitFor } from "../servers/wait.ts";
 
 it("a configuration file that is edited is applied without a signal; while it is bad, the old one stays", async () => {
@@ -52,6 +54,51 @@ it("a configuration file that is edited is applied without a signal; while it is
   stopping.abort();
   expect(await ended).toBe(0);
   expect(waits).toEqual([1000, 2000]);
+});
+
+it("certificates that are replaced count without a restart of the process; while one is not there, the old ones stay", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  const [first, second] = await Promise.all([createAuthority("first"), createAuthority("second")]);
+  const ca = join(dir, "ca.pem");
+  copyFileSync(first.ca, ca);
+  const words = [
+    "registrator",
+    "--listen",
+    "off",
+    "--state-dir",
+    "s",
+    `zookeeper+tls://127.0.0.1:1?ca=${ca}`,
+  ];
+  const env = { CONSUL_CACERT: "not-for-zookeeper" };
+  const given = { ...(await parseArguments(words)), command: "registrator" } as const;
+  const read = () => readSettings(given, env, dir);
+  const stopping = new AbortController();
+  const said: string[] = [];
+  const note = (_: unknown, text: string) => void said.push(text);
+  const context: Context = {
+    ...{ command: "registrator", settings: await read(), reread: read, env, cwd: dir, version: "1" },
+    log: { debug: note, info: note, warn: note, error: note },
+    ...{ print() {}, say() {}, stop: stopping.signal, hurry: new AbortController().signal, linger() {} },
+    ...{ terminal: false, started: () => note({}, "started"), onReload() {} },
+  };
+  const used: Backend[] = [];
+  const ended = runDaemon(context, ({ backends }) => {
+    used.push(...backends);
+    return { notReady: () => [], status: () => ({}), synced: async () => {}, refresh() {}, async stop() {} };
+  });
+  await waitFor("the start", () => said.includes("started"), { within: 10_000 });
+  rmSync(ca);
+  const refused = "configuration not applied; the old one stays";
+  await waitFor("the report", () => said.includes(refused), { within: 20_000 });
+  copyFileSync(second.ca, ca);
+  await waitFor("the next", () => used.length === 2, { within: 20_000 });
+  await waitFor("word of it", () => said.includes("certificates have changed and are used"), {
+    within: 20_000,
+  });
+  expect(used[1]).not.toBe(used[0]);
+  stopping.abort();
+  expect(await ended).toBe(0);
 });
 
 it("a daemon that is to end while its configuration is read again is not started anew, and ends for good", async () => {

@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { type Host, runCommandLine } from "../../src/commands/command-line.ts";
 
 /** What became of a command line. */
@@ -48,4 +49,15 @@ export function startHere(argv: readonly string[], cwd: string, env: Host["env"]
 /** Runs a command line in this process to its end. */
 export function runHere(argv: readonly string[], cwd: string, env: Host["env"] = {}): Promise<Outcome> {
   return startHere(argv, cwd, env).ended;
+}
+
+/** Starts the templater that a folder's `portolan.yaml` describes. It ends with the test, or when it is told to. */
+export function templaterHere(dir: string): () => Promise<void> {
+  const templater = startHere(["templater", "--listen", "off"], dir, process.env);
+  const stop = async () => {
+    templater.stop();
+    await templater.ended;
+  };
+  onTestFinished(stop);
+  return stop;
 }

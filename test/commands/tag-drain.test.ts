@@ -180,7 +180,15 @@ describe.each(Object.entries(stores))("orders on %s", (name, url) => {
       if (backend.listed)
         expect(tagged).toMatchObject({ code: 1, stderr: expect.stringContaining("no tags") });
       else expect(tagged).toMatchObject({ code: 0, stderr: "" });
-      if (!backend.listed) expect(await record(db)).toMatchObject({ role: "master", tags: ["master"] });
+      if (!backend.listed) {
+        expect(await record(db)).toMatchObject({ role: "master", tags: ["master"] });
+        const words = ["+a", "+b", "+c", "-master"];
+        const all = await Promise.all(words.map((word) => run("tag", "--backend", url(), db, word)));
+        expect(all.map(({ code, stderr }) => ({ code, stderr }))).toEqual(
+          words.map(() => ({ code: 0, stderr: "" })),
+        );
+        expect((await record(db))?.tags).toEqual(["a", "b", "c"]);
+      }
       expect(await run("drain", web, url())).toMatchObject({ code: 0, stderr: "" });
       // Where a record cannot say that it drains, it does not stand there.
       expect((await record(web))?.state).toBe(backend.listed ? undefined : "draining");

@@ -51,7 +51,7 @@ function notingScript() {
   const script = join(dir, "note.sh");
   writeFileSync(
     script,
-    `#!/bin/sh\nports=$(grep -o '"port":[0-9]*' | cut -d: -f2 | tr '\\n' ' ')\necho "$PORTOLAN_SERVICE $ports" >> ${dir}/runs\n[ ! -e ${dir}/hang ] || sleep 600\n`,
+    `#!/bin/sh\nports=$(tee ${dir}/input | grep -o '"port":[0-9]*' | cut -d: -f2 | tr '\\n' ' ')\necho "$PORTOLAN_SERVICE $ports" >> ${dir}/runs\n[ ! -e ${dir}/hang ] || sleep 600\n`,
     { mode: 0o755 },
   );
   const runs = () =>
@@ -89,6 +89,10 @@ describe("portolan watch", () => {
     await remove("a");
     await waitFor("the run for the removal", () => runs().length === 3, soon);
     expect(runs()).toEqual(["8001", "8001,8002", "8002"]);
+    const input: unknown = JSON.parse(readFileSync(join(dir, "input"), "utf8"));
+    const records = await runHere(["services", service, "--json", url], dir);
+    expect(input).toEqual(JSON.parse(records.stdout));
+    expect(input).toMatchObject([{ service, port: 8002, state: "ready" }]);
   });
 
   it("leads to one more run with the latest when much changes during one, and ends it when it is stopped", async () => {

@@ -52,7 +52,7 @@ function offered(shell: Shell, line: string): readonly string[] {
 describe.each(shells)("completion in %s", (shell) => {
   it.each<[line: string, words: string[]]>([
     ["portolan re", ["registrator", "render"]],
-    ["portolan registrator --on", ["--on-exit", "--once"]],
+    ["portolan registrator --onc", ["--once"]],
     ["portolan registrator --on-exit ", ["keep", "deregister", "drain"]],
     ["portolan templater --log-level wa", ["warn"]],
     ["portolan acl z", ["zookeeper"]],

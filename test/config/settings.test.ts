@@ -81,6 +81,40 @@ describe("a value comes from the first that speaks:", () => {
     expect(values.backend).toEqual(backend);
   });
 
+  it.each<[line: string, file: string | undefined, mistakes: readonly RegExp[]]>([
+    ["registrator consul: --listen 0.0.0.0:1", undefined, [/^USAGE: --listen: 0\.0\.0\.0:1 can be reached/]],
+    ["registrator consul: --listen [::]:1", undefined, [/\[::\]:1 can .* --listen-token-file FILE/]],
+    ["registrator consul: --listen lb1:1", undefined, [/lb1:1 can be reached/]],
+    ["registrator consul: --listen localhost:1", undefined, []],
+    ["registrator consul: --listen 0.0.0.0:1 --listen-token-file x", undefined, []],
+    ["registrator consul: --listen 0.0.0.0:1", "registrator: { listenTokenFile: x }", []],
+    [
+      "registrator consul:",
+      "registrator: { listen: 1.2.3.4:1 }",
+      [/^CONFIG: portolan\.yaml:1:16: registrator/],
+    ],
+    ["services consul:", "listen: 1.2.3.4:1", []],
+    ["check", "listen: 1.2.3.4:1\nagent: { listenTokenFile: x }", [/^CONFIG: portolan\.yaml:1:1: listen: /]],
+    ["check", "templater: { listen: 1.2.3.4:1 }", [/portolan\.yaml:1:14: templater\.listen: .*reached from/]],
+    ["check", "templater: { listen: 1.2.3.4:1 }\nlistenTokenFile: x", []],
+  ])("others reach no status pages without a token: %s %j", async (line, file, expected) => {
+    const found = texts(await settings(line, {}, file)).filter((one) => one.includes("reached"));
+    expect(found).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
+  });
+
+  it("a destination below none of the roots is a mistake", async () => {
+    const templates = "[{ source: a, destination: /etc/lb/a }, { source: b, destination: /etc/lb2/b }]";
+    const file = `templater: { destinationRoots: [/etc/lb, sub], templates: ${templates} }`;
+    for (const line of ["templater consul:", "check"])
+      expect(texts(await settings(line, {}, file))).toEqual([
+        `CONFIG: portolan.yaml:1:99: destination /etc/lb2/b is below none of destinationRoots (/etc/lb, ${folder}/sub)`,
+      ]);
+    const env = { PORTOLAN_DESTINATION_ROOT: "/etc/lb:here" };
+    const { targets, mistakes } = await settings("templater -t a:here/a consul:", env);
+    expect(mistakes).toEqual([]);
+    expect(targets[0]?.roots).toEqual(["/etc/lb", join(folder, "here")]);
+  });
+
   it("warns of a backend that is passed over", async () => {
     expect((await settings("templater -t a:b --backend consul: etcd:")).warnings).toHaveLength(1);
   });

@@ -124,10 +124,13 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     },
     get: (host) => proxy.get(host),
     async answers(host, expected, within = patience) {
+      let patienceOfLook = 200;
       await waitFor(
         `${host} to answer ${JSON.stringify(expected)}`,
         async () => {
-          const answer = await proxy.get(host);
+          // HAProxy holds a request for seconds whose server has just gone, and answers the next one at once.
+          patienceOfLook = Math.min(2 * patienceOfLook, 5000);
+          const answer = await proxy.get(host, patienceOfLook);
           const matches = Object.entries(expected).every(
             ([key, value]) => answer[key as keyof Answer] === value,
           );

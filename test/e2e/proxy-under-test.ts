@@ -33,8 +33,8 @@ export interface ProxyUnderTest {
   readonly env: Readonly<Record<string, string>>;
   /** Starts it on the file, which must be there. */
   start(): Promise<TestServer>;
-  /** Asks it for a page of a virtual host. */
-  get(host: string, path?: string): Promise<Answer>;
+  /** Asks it for a page of a virtual host; gives up after `within` ms (default 5 s). */
+  get(host: string, within?: number): Promise<Answer>;
 }
 
 const templates = join(import.meta.dirname, "../../templates");
@@ -76,17 +76,17 @@ export async function prepareProxy(name: ProxyName): Promise<ProxyUnderTest> {
         dataDir: join(dir, "data"),
         logFile: join(dir, "log"),
         whenOrphaned: "SIGTERM",
-        ready: () => ask(port, "nobody.test", "/").then(() => true),
+        ready: () => ask(port, "nobody.test").then(() => true),
       }),
-    get: (host, path = "/") => ask(port, host, path),
+    get: (host, within) => ask(port, host, within),
   };
 }
 
 /** One request on a connection of its own. */
-function ask(port: number, host: string, path: string): Promise<Answer> {
+function ask(port: number, host: string, within = 5000): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(
-      { host: "127.0.0.1", port, path, headers: { host }, agent: false, signal: AbortSignal.timeout(5000) },
+      { host: "127.0.0.1", port, headers: { host }, agent: false, signal: AbortSignal.timeout(within) },
       (answer) => {
         let body = "";
         answer.setEncoding("utf8");

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { everything } from "../faults/fault.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
 import { importWebImage, runWeb, type WebContainer } from "../servers/image.ts";
 import { waitFor } from "../servers/wait.ts";
@@ -11,6 +12,7 @@ import {
   nodeOf,
   offers,
   registratorArgs,
+  type Scenario,
   type Site,
   type Sites,
   scenario,
@@ -20,7 +22,7 @@ import {
   truth,
   witness,
 } from "./registrator-world.ts";
-import type { Line } from "./registries.ts";
+import { type Line, type RegistryName, storeNames } from "./registries.ts";
 
 let host: DockerHost;
 let sites: Sites;
@@ -32,7 +34,7 @@ beforeAll(async () => {
   for (const name of ["stays-1", "stays-2"]) await web(name);
   stays = await truth(host);
   expect(stays).toHaveLength(2);
-  sites = await startSites(host);
+  sites = await startSites(host, { stores });
 });
 afterAll(async () => {
   await stopSites(sites);
@@ -42,7 +44,9 @@ afterAll(async () => {
 const web = (name: string, on = host, args: readonly string[] = []): Promise<WebContainer> =>
   runWeb(on, { name, publish: ["80"], labels: { SERVICE_NAME: `the-${name}` }, args });
 const isTrue = (site: Site, patience?: { within: number }) => holds(site, () => truth(host), patience);
-const all = () => sites;
+/** Consul's KV store too in `npm run soak:faults`. */
+const stores: readonly RegistryName[] = everything ? [...storeNames, "consulkv"] : storeNames;
+const onAll = <T>(name: string, faults: Scenario<T>) => scenario(name, () => sites, faults, stores);
 
 describe("the registrator is gone for a while", () => {
   let ends: WebContainer;
@@ -50,7 +54,7 @@ describe("the registrator is gone for a while", () => {
     ends = await web("ends");
   });
 
-  scenario("R1 R2 R3: killed, while one container ends and another starts", all, {
+  onAll("R1 R2 R3: killed, while one container ends and another starts", {
     async begin(site) {
       await isTrue(site);
       const watch = witness(site, stays);
@@ -71,7 +75,7 @@ describe("the registrator is gone for a while", () => {
     },
   });
 
-  scenario("R2 R3: stopped and started", all, {
+  onAll("R2 R3: stopped and started", {
     begin: async (site) => witness(site, stays),
     async end(site, watch) {
       await site.registrator.restart("stop");
@@ -83,7 +87,7 @@ describe("the registrator is gone for a while", () => {
 });
 
 describe("R5: the store forgets", () => {
-  scenario("all records, and nobody is told", all, {
+  onAll("all records, and nobody is told", {
     begin: (site) => isTrue(site),
     async end(site) {
       await site.registry.loseRecords();
@@ -92,7 +96,7 @@ describe("R5: the store forgets", () => {
     },
   });
 
-  scenario("everything, leases too", all, {
+  onAll("everything, leases too", {
     begin: (site) => isTrue(site),
     async end(site) {
       await site.registry.wipe?.();
@@ -105,7 +109,7 @@ describe("R5: the store forgets", () => {
 
 describe("R8: a Docker that keeps its containers alive", () => {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    scenario(`is restarted by ${signal}`, all, {
+    onAll(`is restarted by ${signal}`, {
       async begin(site) {
         await isTrue(site);
         return witness(site, await truth(host));
@@ -123,7 +127,7 @@ describe("R8: a Docker that keeps its containers alive", () => {
 });
 
 describe("a new registrator starts beside the old one", () => {
-  scenario("R2 R3: takes over, and the old one's lease takes nothing with it when it runs out", all, {
+  onAll("R2 R3: takes over, and the old one's lease takes nothing with it when it runs out", {
     begin: async (site) => witness(site, stays),
     async end(site, watch) {
       const { registry } = site;
@@ -143,7 +147,7 @@ describe("a new registrator starts beside the old one", () => {
 });
 
 describe("R10: the registrator stands still", () => {
-  scenario("shorter than its lease: nothing changes", all, {
+  onAll("shorter than its lease: nothing changes", {
     begin: async (site) => witness(site, stays),
     async end(site, watch) {
       site.registrator.pause();
@@ -160,7 +164,7 @@ describe("R10: the registrator stands still", () => {
   beforeAll(async () => {
     ends = await web("ends-meanwhile");
   });
-  scenario("longer than its lease: nothing is offered, then everything that runs", all, {
+  onAll("longer than its lease: nothing is offered, then everything that runs", {
     async begin(site) {
       await isTrue(site);
       site.registrator.pause();
@@ -198,7 +202,7 @@ describe("the same node name on two Dockers", () => {
     return found;
   };
 
-  scenario("R3: the second one is refused, names the first and touches nothing", all, {
+  onAll("R3: the second one is refused, names the first and touches nothing", {
     begin: async (site) => witness(site, await truth(host)),
     async end(site, watch) {
       const { registry } = site;
@@ -227,7 +231,7 @@ describe("the same node name on two Dockers", () => {
     },
   });
 
-  scenario("R1 R3: the first host dies, its records end with its lease and the second one takes over", all, {
+  onAll("R1 R3: the first host dies, its records end with its lease and the second one takes over", {
     begin: (site) => site.registrator.kill(),
     async end(site) {
       await holds(site, () => truth(other), atLast);
@@ -236,7 +240,7 @@ describe("the same node name on two Dockers", () => {
     },
   });
 
-  scenario("R8: a Docker that ends its containers is restarted", all, {
+  onAll("R8: a Docker that ends its containers is restarted", {
     begin: async () => {},
     async fault() {
       await other.restart();

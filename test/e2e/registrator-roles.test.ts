@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from "vitest";
 import type { Backend, Observation } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import type { Instance } from "../../src/instance.ts";
@@ -35,20 +35,15 @@ afterAll(async () => {
   await Promise.all((hosts ?? []).map((host) => host.stop()));
 });
 
-const programs: Program[] = [];
-afterEach(async () => {
-  await Promise.all(programs.splice(0).map((program) => program.stop()));
-  await Promise.all(hosts.map(removeWebContainers));
-});
-
 const hostAt = (at: number): DockerHost => {
   const host = hosts[at];
   if (!host) throw new Error(`no host ${at}`);
   return host;
 };
 
-/** A registrator on a host, named after it. */
+/** A registrator on a host, named after it, as long as the test goes on. */
 async function register(
+  { onTestFinished }: TestContext,
   at: number,
   urls: readonly string[],
   args: readonly string[] = [],
@@ -56,7 +51,7 @@ async function register(
 ): Promise<Program> {
   const options = { ttl, args };
   const program = await startProgram("registrator", registratorArgs(hostAt(at), `host${at}`, urls, options));
-  programs.push(program);
+  onTestFinished(program.stop);
   return program;
 }
 
@@ -78,6 +73,7 @@ describe("SERVICE_ROLE=redis", () => {
     two = await startRedis({ replicaOf: one.port, password: "geheim" });
   });
   afterAll(() => Promise.all([one?.stop(), two?.stop()]));
+  afterEach(() => removeWebContainers(hostAt(0)));
 
   /** A container whose record leads to a server of this test. */
   const container = (name: string, { port }: Redis) =>
@@ -93,10 +89,10 @@ describe("SERVICE_ROLE=redis", () => {
       },
     });
 
-  it("follows what the servers say, in every store, and says why it does not know", async () => {
+  it("follows what the servers say, in every store, and says why it does not know", async (context) => {
     const file = join(tempDir("redis"), "password");
     const urls = [...registries.values()].map(({ url }) => url);
-    const registrator = await register(0, urls, ["--probe-credentials", `cache=:${file}`]);
+    const registrator = await register(context, 0, urls, ["--probe-credentials", `cache=:${file}`]);
     await Promise.all([container("one", one), container("two", two)]);
     const everywhere = (what: string, roles: Readonly<Record<string, string>>, within = soon) =>
       waitFor(
@@ -131,12 +127,12 @@ describe("SERVICE_ROLE=redis", () => {
     await everywhere("its role when it goes on", { one: "slave", two: "master" });
   });
 
-  it("keeps the role over a restart of the registrator", async () => {
+  it("keeps the role over a restart of the registrator", async (context) => {
     const { url } = registries.get("etcd") as ReadRegistry;
     const file = join(tempDir("redis"), "password");
     writeFileSync(file, "geheim");
     const args = ["--probe-credentials", `redis=:${file}`];
-    const first = await register(0, [url], args, longTtl);
+    const first = await register(context, 0, [url], args, longTtl);
     await container("two", two);
     const isMaster = () => rolesOf("etcd", "cache").two === "master";
     await waitFor("the master", isMaster, soon);
@@ -145,24 +141,29 @@ describe("SERVICE_ROLE=redis", () => {
       if (!isMaster()) lost.push(JSON.stringify(rolesOf("etcd", "cache")));
     });
     await first.stop();
-    const second = await register(0, [url], args, longTtl);
+    const second = await register(context, 0, [url], args, longTtl);
     await inSync({ registrator: second });
     unsubscribe?.();
     expect(lost).toEqual([]);
   });
 });
 
-describe.each(storeNames)("SERVICE_ROLE=elect on %s", (store) => {
-  it("has one master, another one when its container ends, and one when its host is lost", async () => {
+// They mostly wait, for leases that run out: all stores at once.
+describe.concurrent.each(storeNames)("SERVICE_ROLE=elect on %s", (store) => {
+  it("has one master, another one when its container ends, and one when its host is lost", async (context) => {
     const { url } = registries.get(store) as ReadRegistry;
     const service = `app-${store}`;
-    const labels = { SERVICE_NAME: service, SERVICE_ROLE: "elect" };
-    const registrators = await Promise.all([register(0, [url]), register(1, [url])]);
-    const [one, two, three] = await Promise.all([
-      runWeb(hostAt(0), { name: "app-1", publish: ["80"], labels }),
-      runWeb(hostAt(0), { name: "app-2", publish: ["80"], labels }),
-      runWeb(hostAt(1), { name: "app-3", publish: ["80"], labels }),
-    ]);
+    const labels = { SERVICE_NAME: service, SERVICE_ROLE: "elect", "test.store": store };
+    const registrators = await Promise.all(
+      [0, 1].map((at) => register(context, at, [url], ["--select", `test.store=${store}`])),
+    );
+    const run = async (at: number, name: string) => {
+      const container = await runWeb(hostAt(at), { name, publish: ["80"], labels });
+      context.onTestFinished(container.remove);
+      return container;
+    };
+    const [first, second, third] = ["1", "2", "3"].map((n) => `${service}-${n}`) as [string, string, string];
+    const [one, two, three] = await Promise.all([run(0, first), run(0, second), run(1, third)]);
     const masters = () => [...seen(store, service).values()].filter(({ role }) => role === "master");
     const several: string[] = [];
     const unsubscribe = readers.get(store)?.observation.subscribe(() => {
@@ -186,14 +187,14 @@ describe.each(storeNames)("SERVICE_ROLE=elect on %s", (store) => {
         within,
       );
 
-    const elected = await settled("one master of three", ["app-1", "app-2", "app-3"]);
+    const elected = await settled("one master of three", [first, second, third]);
     expect(elected.claim).toMatchObject({ by: "elect", epoch: expect.stringMatching(/^\d+$/) });
     expect(elected.tags).toContain("master");
 
-    const all = { "app-1": one, "app-2": two, "app-3": three };
-    const name = elected.container?.name as keyof typeof all;
-    await all[name].kill();
-    const left = Object.keys(all).filter((one) => one !== name);
+    const all = new Map([one, two, three].map((container) => [container.name, container]));
+    const name = elected.container?.name ?? "";
+    await all.get(name)?.kill();
+    const left = [...all.keys()].filter((one) => one !== name);
     const next = await settled("another master after its end", left);
     expect(BigInt(next.claim?.epoch ?? 0)).toBeGreaterThan(BigInt(elected.claim?.epoch ?? 0));
 

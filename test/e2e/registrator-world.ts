@@ -7,7 +7,7 @@ import {
   type Line,
   type ReadRegistry,
   type Registry,
-  type StoreName,
+  type RegistryName,
   startRegistry,
   storeNames,
 } from "./registries.ts";
@@ -31,7 +31,7 @@ export interface Site {
 }
 
 /** All stores, with their registrators. */
-export type Sites = ReadonlyMap<StoreName, Site>;
+export type Sites = ReadonlyMap<RegistryName, Site>;
 
 /** How registrators are started. */
 export interface SiteOptions {
@@ -41,6 +41,8 @@ export interface SiteOptions {
   readonly ttl?: number;
   /** More of their command line. */
   readonly args?: readonly string[];
+  /** Default: those of `storeNames`. */
+  readonly stores?: readonly RegistryName[];
 }
 
 /** Command line of a registrator of `host`. */
@@ -63,7 +65,7 @@ export const nodeOf = ({ name }: Pick<Registry, "name">): string => `node-${name
 export async function startSites(host: DockerHost, options: SiteOptions = {}): Promise<Sites> {
   const sites = new Map(
     await Promise.all(
-      storeNames.map(async (name): Promise<[StoreName, Site]> => {
+      (options.stores ?? storeNames).map(async (name): Promise<[RegistryName, Site]> => {
         const registry = await startRegistry(name);
         const args = registratorArgs(host, nodeOf(registry), [registry.url], options);
         return [name, { registry, registrator: await startProgram("registrator", args) }];
@@ -115,9 +117,14 @@ export interface Scenario<T> {
 }
 
 /** One fault, and a test for each store of what came of it there. */
-export function scenario<T>(name: string, sites: () => Sites, { begin, fault, end }: Scenario<T>): void {
+export function scenario<T>(
+  name: string,
+  sites: () => Sites,
+  { begin, fault, end }: Scenario<T>,
+  stores: readonly RegistryName[] = storeNames,
+): void {
   describe(name, () => {
-    let outcomes: ReadonlyMap<StoreName, Promise<void>>;
+    let outcomes: ReadonlyMap<RegistryName, Promise<void>>;
     beforeAll(async () => {
       const all = [...sites()];
       const begun = all.map(([store, site]) => [store, site, begin(site)] as const);
@@ -126,7 +133,7 @@ export function scenario<T>(name: string, sites: () => Sites, { begin, fault, en
       outcomes = new Map(begun.map(([store, site, promise]) => [store, promise.then((to) => end(site, to))]));
       await Promise.allSettled(outcomes.values());
     });
-    it.each(storeNames)("%s", (store) => outcomes.get(store));
+    it.each(stores)("%s", (store) => outcomes.get(store));
   });
 }
 

@@ -14,13 +14,15 @@ import { startZooKeeper } from "../servers/zookeeper.ts";
 /** The stores by name. */
 export const storeNames = ["consul", "etcd", "zookeeper", "file"] as const;
 export type StoreName = (typeof storeNames)[number];
+/** Consul's KV store besides: what stands there has neither owner nor state, and is there only while it is ready. */
+export type RegistryName = StoreName | "consulkv";
 
 /** What a test says and reads about a record: `<service> <container> <address>:<port> <state>`. */
 export type Line = string;
 
 /** A store under test. */
 export interface Registry {
-  readonly name: StoreName;
+  readonly name: RegistryName;
   /** As the product takes it. */
   readonly url: string;
   /**
@@ -34,6 +36,8 @@ export interface Registry {
   loseRecords(): Promise<void>;
   /** Comes back as a new and empty store; undefined where there is no server. */
   readonly wipe?: () => Promise<void>;
+  /** What a reader's instance says, where it has no owner; undefined where it is none of ours. */
+  readonly lineOf?: (instance: Instance) => Line | undefined;
   stop(): Promise<void>;
 }
 
@@ -44,8 +48,10 @@ export interface ReadRegistry extends Registry {
 }
 
 /** Starts one. */
-export async function startRegistry(name: StoreName): Promise<ReadRegistry> {
+export async function startRegistry(name: RegistryName): Promise<ReadRegistry> {
   const registry = await starts[name]();
+  const { lineOf: lineIn = (instance) => (instance.owner === undefined ? undefined : lineOf(instance)) } =
+    registry;
   const backend = await openBackend(registry.url, { env: {} });
   const observation = backend.observe({ services: "all" });
   return {
@@ -53,10 +59,9 @@ export async function startRegistry(name: StoreName): Promise<ReadRegistry> {
     offered() {
       const now = observation.current();
       if (!now.known || now.problem) throw new Error(now.problem?.error.message ?? "nothing is known yet");
-      const instances = [...now.value.services.values()].flat();
-      return instances
-        .filter(({ owner }) => owner !== undefined)
-        .map(lineOf)
+      return [...now.value.services.values()]
+        .flat()
+        .flatMap((instance) => lineIn(instance) ?? [])
         .sort();
     },
     async stop() {
@@ -66,8 +71,9 @@ export async function startRegistry(name: StoreName): Promise<ReadRegistry> {
   };
 }
 
-const starts: Readonly<Record<StoreName, () => Promise<Registry>>> = {
+const starts: Readonly<Record<RegistryName, () => Promise<Registry>>> = {
   consul: startConsulRegistry,
+  consulkv: startConsulkvRegistry,
   etcd: startEtcdRegistry,
   zookeeper: startZookeeperRegistry,
   file: async () => fileRegistry(tempDir("registry")),
@@ -132,6 +138,46 @@ async function startConsulRegistry(): Promise<Registry> {
         .join("\n"),
     async loseRecords() {
       for (const { ID } of await records()) await ask("PUT", `service/deregister/${encodeURIComponent(ID)}`);
+    },
+  };
+}
+
+async function startConsulkvRegistry(): Promise<Registry> {
+  const consul = await startConsul({ persistent: true });
+  const prefix = "services/";
+  /** Everything, as it stood at one moment. */
+  const read = async () => {
+    const answer = await fetch(`${consul.url}/v1/kv/?recurse`);
+    if (answer.status === 404) return [];
+    if (!answer.ok) throw new Error(`consul: reading keys: ${answer.status} ${await answer.text()}`);
+    const entries = (await answer.json()) as readonly { Key: string; Value: string | null }[];
+    return entries.map(({ Key, Value }) => [Key, Buffer.from(Value ?? "", "base64").toString()] as const);
+  };
+  return {
+    name: "consulkv",
+    url: `consulkv://${consul.host}:${consul.port}/${prefix.slice(0, -1)}`,
+    ...server(consul),
+    async lines() {
+      const entries = await read();
+      const listed = entries
+        .filter(([key]) => key.startsWith("portolan/nodes/"))
+        .flatMap(([, text]) => (JSON.parse(text) as { records?: readonly Instance[] }).records ?? []);
+      const standing = new Map(entries.filter(([key]) => key.startsWith(prefix)));
+      return listed
+        .filter(({ service, id, address, port }) => {
+          return standing.get(`${prefix}${service}/${id}`) === `${address}:${port}`;
+        })
+        .map(lineOf)
+        .sort();
+    },
+    dump: async () => JSON.stringify(await read()),
+    async loseRecords() {
+      await fetch(`${consul.url}/v1/kv/${prefix}?recurse`, { method: "DELETE" });
+    },
+    // The id begins with the node and the container's name.
+    lineOf: (instance) => {
+      const [, name] = instance.id.split(":");
+      return name && lineOf({ ...instance, container: { id: "", name, image: "" } });
     },
   };
 }

@@ -11,6 +11,9 @@ const litters: readonly (readonly [what: string, size: number, daily: readonly S
   ["garbage of 10 MB a piece", 10 * megabyte, ["etcd"]],
 ];
 
+/** Whose reader asks for all that stands in a place at once. */
+const readsAll: readonly StoreName[] = ["etcd", "consulkv"];
+
 /** Faults of what stands there. Whose leases run out is of no interest here, so they are long. */
 export function contentFaults(store: FaultStore): void {
   describe(`${store.name}: under our keys`, () => {
@@ -43,5 +46,18 @@ export function contentFaults(store: FaultStore): void {
         scene.expectNothingLess();
       });
     }
+
+    const name = "more than 64 MB is not read, which is told with the way out, and what is known stays (T3)";
+    if (!readsAll.includes(store.name)) return;
+    faultTest(store, name, [], async (context) => {
+      const place = newPlace();
+      const [far, near] = [await store.open(server.port, place), await store.open(server.port, place)];
+      const scene = await setScene(context, { ttl: 30 }, place, { far, near });
+      for (let n = 0; n < 4; n += 1) await server.litter(place, `much-${n}`, 10 * megabyte);
+      scene.reader.refresh();
+      const told = () => scene.reader.current().problem?.error.message ?? "";
+      await scene.until("the problem", () => /longer than 64 MB, .* remove what does not/.test(told()));
+      scene.expectNothingLess();
+    });
   });
 }

@@ -75,6 +75,7 @@ export function settings(over: Partial<RegistratorSettings> = {}): RegistratorSe
     adopt: false,
     allowCheckScripts: false,
     probes: { interval: 1_000, timeout: 800, rise: 2, fall: 3, logins: new Map() },
+    onPromote: undefined,
     ttlSeconds: 15,
     resync: 60_000,
     onExit: "keep",

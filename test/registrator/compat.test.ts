@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeInstance, encodeInstance, type Instance } from "../../src/instance.ts";
 import { isUpstreamId } from "../../src/registrator/adopt.ts";
@@ -8,6 +7,7 @@ import { readTags } from "../../src/registrator/compat/tags.ts";
 import { type Desired, desired } from "../../src/registrator/desired.ts";
 import type { Container } from "../../src/registrator/docker/container.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
+import fc from "../property.ts";
 import { container, engine, exposed, published, settings, unlisted } from "./build.ts";
 
 /** What is registered with `-ip 10.1.2.3 --compat registrator` on a host with the address 10.9.9.9. */

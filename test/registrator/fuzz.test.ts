@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeInstance, encodeInstance, encodeSegment } from "../../src/instance.ts";
 import { desired } from "../../src/registrator/desired.ts";
 import type { Container, ContainerPort } from "../../src/registrator/docker/container.ts";
 import { limits } from "../../src/registrator/rules/limits.ts";
 import type { RegistratorSettings } from "../../src/registrator/settings.ts";
+import fc from "../property.ts";
 import { container, engine, exposed, published, settings } from "./build.ts";
 
 /** Values that broke some program once, or look as if they could. */

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type Instance, refKey } from "../../src/instance.ts";
 import { plan } from "../../src/registrator/plan.ts";
+import fc from "../property.ts";
 
 const instance = fc
   .record({

@@ -1,4 +1,6 @@
 // Dockers for tests: each in a network namespace of its own, which makes it a host of its own.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { type DockerCli, dockerCli } from "./docker-cli.ts";
 import type { DockerRelease } from "./docker-package.ts";
 import { type DockerdSpec, endDockerd, startDockerd } from "./dockerd.ts";
@@ -18,6 +20,8 @@ export interface DockerHostOptions {
   readonly args?: readonly string[];
   /** Default "installed". */
   readonly release?: DockerRelease;
+  /** Keeps images and containers in memory: for many images, whose layers are slow to write and to remove. */
+  readonly inMemory?: boolean;
 }
 
 /**
@@ -77,6 +81,7 @@ export async function startDockerHost(options: DockerHostOptions = {}): Promise<
     args: options.args ?? [],
     release: options.release ?? "installed",
   };
+  if (options.inMemory) await mountMemory(join(dir, "data"));
   let dockerd = await startDockerd(spec).catch(async (error: unknown) => {
     await removeAll();
     throw error;
@@ -110,4 +115,9 @@ export async function startDockerHost(options: DockerHostOptions = {}): Promise<
     disconnect: network.disconnect,
     connect: network.connect,
   };
+}
+
+async function mountMemory(folder: string): Promise<void> {
+  mkdirSync(folder);
+  await exec("mount", ["-t", "tmpfs", "tmpfs", folder]);
 }

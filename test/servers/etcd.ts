@@ -34,6 +34,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     ["--listen-client-urls", url, "--advertise-client-urls", url],
     ["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers, "--initial-cluster", `s1=${peers}`],
     ["--heartbeat-interval", "20", "--election-timeout", "200"],
+    ["--bcrypt-cost", "4"], // the usual one is a tenth of a second of a processor for each command of a user
     options.args ?? [],
   ].flat();
   const server = await startServer({

@@ -1,12 +1,13 @@
 import { request } from "node:http";
 
 /**
- * The body of a 200 answer, from a URL, or from a path behind a Unix socket. One connection for each call.
+ * The body of a 200 answer, from a URL, or from a path behind a Unix socket; `host` is the Host header where it is
+ * another than the URL's. One connection for each call.
  * @throws an error with the status and body of any other answer; after `within` ms (default 2 s) without an end
  */
 export function get(
   url: string,
-  { socketPath, within = 2000 }: { socketPath?: string; within?: number } = {},
+  { socketPath, host, within = 2000 }: { socketPath?: string; host?: string; within?: number } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request(
@@ -15,6 +16,7 @@ export function get(
         agent: false,
         signal: AbortSignal.timeout(within),
         ...(socketPath === undefined ? {} : { socketPath }),
+        ...(host === undefined ? {} : { headers: { host } }),
       },
       (answer) => {
         answer.setEncoding("utf8");

@@ -30,6 +30,13 @@ const needs = {
   docker: readable("/sys/kernel/security/apparmor/profiles")
     ? { ...docker, apparmor: program("apparmor_parser", "apparmor") }
     : docker,
+  // A plug-in of docker, or in Debian 12 a program of its own.
+  compose: {
+    compose: {
+      find: () => readable("/usr/libexec/docker/cli-plugins/docker-compose") ?? executable("docker-compose"),
+      packages: ["docker-compose-v2", "docker-compose"],
+    },
+  },
   haproxy: { haproxy: program("haproxy", "haproxy") },
   nginx: { nginx: program("nginx", "nginx-light", "nginx") },
   nginxStream: {
@@ -67,6 +74,8 @@ const needs = {
     promtool: program("promtool", "prometheus"),
   },
   chromium: { chromium: program("chromium", "chromium", "chromium-browser") },
+  // It judges units; nothing is started by it.
+  systemd: { analyze: program("systemd-analyze", "systemd") },
   curator: {
     // It runs a Java source file, which needs the compiler.
     java: { find: () => executable("javac") && executable("java"), packages: ["default-jdk-headless"] },

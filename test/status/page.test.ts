@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
+import { openToken } from "../../src/status/token.ts";
 import { type Program, startProgram } from "../e2e/program.ts";
 import { startChromium } from "../servers/chromium.ts";
 import { dockerCli } from "../servers/docker.ts";
@@ -183,6 +184,16 @@ describe("the page", () => {
     shown.instances(20);
     const page = await open(shown.url, { colorScheme });
     expect(await page.evaluate(lowContrast)).toEqual([]);
+  });
+
+  it("is opened with the token as the password, and stays live with it", async () => {
+    const file = join(tempDir("page-token"), "token");
+    writeFileSync(file, "page-token");
+    const guarded = await serveStatus(await openToken(file));
+    onTestFinished(guarded.close);
+    const page = await open(guarded.url, { httpCredentials: { username: "me", password: "page-token" } });
+    guarded.instances(3);
+    await page.getByText("3 instances", { exact: true }).waitFor(soon);
   });
 
   it("fits a phone", async () => {

@@ -1,10 +1,14 @@
+import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isLoopback } from "../../src/status/address.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { type StatusOptions, type StatusServer, startStatusServer } from "../../src/status/server.ts";
+import { openToken } from "../../src/status/token.ts";
+import { tempDir } from "../servers/run.ts";
 
 let server: StatusServer | undefined;
 afterEach(() => server?.close());
@@ -27,10 +31,10 @@ interface Answer {
   readonly body: string;
 }
 
-function ask(path: string, { method = "GET", host = "localhost" } = {}): Promise<Answer> {
+function ask(path: string, { method = "GET", host = "localhost", headers = {} } = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const url = `http://${server?.address}${path}`;
-    const asked = request(url, { method, headers: { host } }, (response) => {
+    const asked = request(url, { method, headers: { host, ...headers } }, (response) => {
       let body = "";
       response.on("data", (chunk) => {
         body += chunk;
@@ -129,6 +133,51 @@ describe("the status pages", () => {
     const socket = connect(Number(address.split(":")[1]), "127.0.0.1");
     socket.end("GET /readyz HTTP/1.0\r\n\r\n");
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  describe("with a token", () => {
+    const bearer = { authorization: "Bearer right-token" };
+    const paths = ["/", "/page.js", "/readyz", "/status", "/metrics", "/events", "/nothing"];
+    let url: string;
+    beforeEach(async () => {
+      const file = join(tempDir("status-token"), "token");
+      writeFileSync(file, "right-token");
+      const token = await openToken(file);
+      server = await startStatusServer({ ...options(0, ready), host: "0.0.0.0", token });
+      url = `http://127.0.0.1:${server.address.split(":")[1]}`;
+    });
+
+    it.each<[name: string, headers: Record<string, string>, query?: string]>([
+      ["none", {}],
+      ["another", { authorization: "Bearer wrong-token" }],
+      ["another, typed into a browser", { authorization: `Basic ${btoa(":wrong-token")}` }],
+      ["the right one, in a place that ends up in logs", {}, "?token=right-token"],
+    ])("tell nothing to those who have %s", async (_, headers, query = "") => {
+      for (const path of paths) {
+        const answer = await fetch(`${url}${path}${query}`, { headers });
+        expect([path, answer.status]).toEqual([path, 401]);
+        expect(answer.headers.get("www-authenticate")).toMatch(/^Basic /);
+        expect(await answer.text()).toMatch(/^this needs the token/);
+      }
+    });
+
+    it("tell those who have it everything, by whatever name they ask", async () => {
+      for (const authorization of [bearer.authorization, `Basic ${btoa("me:right-token")}`])
+        for (const path of paths.filter((one) => one !== "/events" && one !== "/nothing"))
+          expect((await fetch(`${url}${path}`, { headers: { authorization } })).status).toBe(200);
+      const named = await ask("/status", { host: "lb1.example:7601", headers: bearer });
+      expect(named.status).toBe(200);
+    });
+
+    it("tell everybody that the process works, and no more", async () => {
+      expect(await ask("/healthz", { host: "lb1.example:7601" })).toEqual({ status: 200, body: "ok\n" });
+    });
+
+    it("end the events of those who had the one before", async () => {
+      const events = await fetch(`${url}/events`, { headers: bearer });
+      server?.dismiss();
+      expect(await events.text()).toContain("data: ");
+    });
   });
 
   it("survive a daemon that cannot say how it is", async () => {

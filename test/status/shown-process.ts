@@ -1,6 +1,7 @@
 import type { ShownInstance, TemplaterStatus } from "../../src/daemon-status.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { startStatusServer } from "../../src/status/server.ts";
+import type { Token } from "../../src/status/token.ts";
 
 /** A status page of a templater that says what a test wants it to say. */
 export interface ShownProcess {
@@ -12,14 +13,14 @@ export interface ShownProcess {
   close(): Promise<void>;
 }
 
-/** Serves the page on a free port. */
-export async function serveStatus(): Promise<ShownProcess> {
+/** Serves the page on a free port, to those who have the token if there is one. */
+export async function serveStatus(token?: Token): Promise<ShownProcess> {
   let list: readonly ShownInstance[] = [];
   const metrics = createMetrics();
   const target = "/etc/haproxy/haproxy.cfg";
   const daemon = { notReady: () => [], status: () => statusOf(list, target) };
   const options = { host: "127.0.0.1", port: 0, version: "1.2.3", command: "templater", metrics };
-  const server = await startStatusServer({ ...options, daemon: () => daemon });
+  const server = await startStatusServer({ ...options, token, daemon: () => daemon });
   for (const ms of [12, 80, 400]) metrics.meter.time("apply_latency", { target }, ms);
   for (const result of ["accepted", "refused"]) metrics.meter.count("reloads", { target, result });
   return {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { whyRefused } from "../../src/templater/escape/admit.ts";
@@ -6,6 +5,7 @@ import type { Format } from "../../src/templater/escape/format.ts";
 import { type Position, positionAt, scan, scanStart } from "../../src/templater/escape/position.ts";
 import { jsonText, quoteWord, whyUnquotable } from "../../src/templater/escape/quote.ts";
 import { slugOf } from "../../src/templater/escape/slug.ts";
+import fc from "../property.ts";
 
 const anyText = fc.string({ unit: "binary" });
 

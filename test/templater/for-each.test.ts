@@ -167,8 +167,13 @@ describe("a target with a file for each service", () => {
     place.set(instance("db", 1), instance("web", 666));
     await waitFor("the refusal", () => daemon.notReady().join().includes("CHECK_FAILED"), soon);
     expect([place.files(), place.reloads()]).toEqual([before, 1]);
+    const kept = join(place.dir, "state/rejected");
+    const [refused = ""] = readdirSync(kept);
+    expect(daemon.notReady().join()).toContain(`what it refused: ${join(kept, refused)}`);
+    expect(readFileSync(join(kept, refused), "utf8")).toBe("web: 666\n");
     place.set(instance("db", 1), instance("web", 80));
     await become(place, { "db.conf": "db: 1\n", "web.conf": "web: 80\n" });
+    await waitFor("the end of what was refused", () => readdirSync(kept).length === 0, soon);
   });
 
   it("T7: what went comes back when the proxy refuses, and what came goes", async () => {

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Snapshot } from "../../src/backends/backend.ts";
 import { createBudget } from "../../src/handlebars/budget.ts";
@@ -9,6 +8,7 @@ import { type Format, formatOf } from "../../src/templater/escape/format.ts";
 import { turnOf } from "../../src/templater/fragments.ts";
 import { compileTemplate, renderTemplate, type Template } from "../../src/templater/render.ts";
 import type { World } from "../../src/templater/view.ts";
+import fc from "../property.ts";
 import { instance, worldOf } from "./golden/world.ts";
 
 const compile = (text: string, format: Format = "text") =>

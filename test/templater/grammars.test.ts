@@ -1,13 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { parse as parseToml } from "smol-toml";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse as parseYaml } from "yaml";
 import type { Instance } from "../../src/instance.ts";
 import type { Format } from "../../src/templater/escape/format.ts";
 import { compileTemplate, renderTemplate } from "../../src/templater/render.ts";
+import fc from "../property.ts";
 import { exec } from "../servers/exec.ts";
 import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";

@@ -154,6 +154,24 @@ describe("portRoutes", () => {
     ]);
   });
 
+  it("gives each port of a key a name of its own, the service's where it can", () => {
+    const refuse = () => {};
+    const all = [
+      asking("old", { read_port: "5001" }),
+      asking("new", { read_port: "5002", write_port: "5000" }),
+      asking("newer", { read_port: "5003" }),
+      asking("other", { read_port: "6000" }, { service: "web:5002" }),
+    ];
+    const found = portRoutes(all, ["write_port", "read_port"], 1024, { refuse });
+    expect(found.map(({ key, name }) => `${key} ${name}`)).toEqual([
+      "write_port web",
+      "read_port web",
+      "read_port web:5002:2",
+      "read_port web:5003",
+      "read_port web:5002",
+    ]);
+  });
+
   it("lets TCP and UDP have the same number", () => {
     const tcp = asking("t", { read_port: "5353" }, { service: "t" });
     const udp = asking("u", { read_port: "5353" }, { service: "u", protocol: "udp" });

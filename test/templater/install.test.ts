@@ -242,6 +242,10 @@ describe("T7: a reload that is owed", () => {
     writeFileSync(space.destination, "by hand");
     expect((await space.install("one")).verdict).toBe("applied");
     expect([space.live(), space.reloads()]).toEqual(["one", 2]);
+    // As many bytes, and so soon that the file's times may be the same.
+    writeFileSync(space.destination, "own");
+    expect((await space.install("one")).verdict).toBe("applied");
+    expect([space.live(), space.reloads()]).toEqual(["one", 3]);
   });
 
   it("is none where the swap is the acceptance", async () => {

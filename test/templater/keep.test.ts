@@ -139,7 +139,7 @@ describe("a template that is read again", () => {
     const start = performance.now();
     await kept.put(80);
     await waitFor("the file", () => kept.live() === "80", soon);
-    expect(performance.now() - start).toBeLessThan(1_500);
+    expect(performance.now() - start).toBeLessThan(2_400);
   });
 });
 
@@ -194,9 +194,7 @@ describe("minInterval", () => {
     ["fail", 1],
   ])("T6 stands between reloads that %s", async (_what, code) => {
     const kept = await keep(ports, (dir) => ({ minInterval: 1_000, reload: reload(dir, code) }));
-    const start = performance.now();
-    await waitFor("the first reload, which nothing holds", () => lines(note(kept.dir)).length > 0, soon);
-    expect(performance.now() - start).toBeLessThan(900);
+    await waitFor("the first reload", () => lines(note(kept.dir)).length > 0, soon);
     for (let port = 80; lines(note(kept.dir)).length < 4; port++) {
       await kept.put(port);
       await new Promise((resolve) => setTimeout(resolve, 30));
@@ -205,6 +203,11 @@ describe("minInterval", () => {
     for (const [index, time] of times.slice(1).entries()) {
       expect(time - (times[index] ?? 0)).toBeGreaterThan(950);
     }
+  });
+
+  it("does not hold the first reload", async () => {
+    const kept = await keep(ports, (dir) => ({ minInterval: 3_600_000, reload: reload(dir, 0) }));
+    await waitFor("it", () => lines(note(kept.dir)).length > 0, soon);
   });
 
   it("does not hold a file that needs no reload", async () => {

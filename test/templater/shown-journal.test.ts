@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RecentEntry } from "../../src/templater/journal.ts";
-import { secretsOf, shownJournal, withheldOf } from "../../src/templater/shown-journal.ts";
+import { shownJournal, withheldOf } from "../../src/templater/shown-journal.ts";
 import type { Target } from "../../src/templater/target.ts";
 import type { Reads } from "../../src/templater/view.ts";
 import { tempDir } from "../servers/run.ts";
@@ -40,21 +40,10 @@ describe("diffs on the status page", () => {
     expect(withheldOf(target("/a"), { ...reads, ...more })).toMatch(/may be secret/);
   });
 
-  it("hold no value of a variable that is named like a secret", () => {
-    const secrets = secretsOf({
-      API_TOKEN: "s3cret-t0ken",
-      DB_PASSWORD: "hunter22",
-      PATH: "/bin",
-      PIN_KEY: "1",
-    });
-    const [shown] = shownJournal([entry(1, "+auth s3cret-t0ken:hunter22 /bin 1\n")], open, secrets);
-    expect(shown?.files).toEqual([{ destination: "/a", diff: '+auth "…":"…" /bin 1\n' }]);
-  });
-
   it("are bounded, the newest first, with those of files that were refused", () => {
     const long = "x".repeat(90_000);
     const refused = { ...entry(4, long), files: [], refused: entry(4, "+no\n").files };
-    const shown = shownJournal([entry(1, long), entry(2, long), entry(3, long), refused], open, []);
+    const shown = shownJournal([entry(1, long), entry(2, long), entry(3, long), refused], open);
     expect(shown.map(({ number }) => number)).toEqual([4, 3, 2, 1]);
     expect(shown.map(({ files }) => files[0]?.diff?.length)).toEqual([4, 90_000, 90_000, undefined]);
     expect(shown[3]?.files[0]?.withheld).toMatch(/long ago/);
@@ -62,7 +51,7 @@ describe("diffs on the status page", () => {
 
   it("are none of what is no target any more, or of a group with a secret", () => {
     const also = new Map([...open, ["/b", "not everybody may read the file"]]);
-    const [gone, group] = shownJournal([entry(1, "+a", ["/a", "/b"]), entry(2, "+a", ["/c"])], also, []);
+    const [gone, group] = shownJournal([entry(1, "+a", ["/a", "/b"]), entry(2, "+a", ["/c"])], also);
     expect(gone?.files[0]?.withheld).toMatch(/no target any more/);
     expect(group?.files[0]?.withheld).toMatch(/may read the file/);
   });

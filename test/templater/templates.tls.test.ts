@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, get, type IncomingMessage, type Server } from "node:http";
+import { connect, createServer as createHttp2Server, type Http2Server } from "node:http2";
 import { get as getSecurely } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +31,7 @@ const proxies = [
 
 describe.each(proxies)("TLS through $file", ({ file, start }) => {
   let app: Server;
+  let rpc: Http2Server;
   let proxy: TestServer | undefined;
   let [plain, secure] = [0, 0];
   let certs = "";
@@ -41,6 +43,12 @@ describe.each(proxies)("TLS through $file", ({ file, start }) => {
       answer.end(`${asked.headers["x-forwarded-proto"]} ${asked.headers["x-forwarded-port"]}`);
     });
     await new Promise<void>((resolve) => app.listen(appPort, "127.0.0.1", resolve));
+    const rpcPort = await freePort();
+    rpc = createHttp2Server((asked, answer) => {
+      answer.addTrailers({ "grpc-status": "0" });
+      answer.end(`${asked.httpVersion} ${asked.authority} ${asked.headers["x-forwarded-for"]}`);
+    });
+    await new Promise<void>((resolve) => rpc.listen(rpcPort, "127.0.0.1", resolve));
 
     const dir = tempDir("tls");
     mkdirSync(join(dir, "temp"));
@@ -76,6 +84,12 @@ describe.each(proxies)("TLS through $file", ({ file, start }) => {
     const instances = [
       web("www.example.com,nobody.test", "web"),
       web("*.example.com", "any"),
+      instance({
+        service: "rpc",
+        address: "127.0.0.1",
+        port: rpcPort,
+        meta: { http_host: "www.example.com", http_path: "/orders.", http_proto: "h2", http_check: "/" },
+      }),
       web("www.example.com", "acme", { http_path: "/.well-known/acme-challenge/" }),
     ];
     const template = await loadTemplate(join(import.meta.dirname, `../../templates/${file}.hbs`));
@@ -92,6 +106,7 @@ describe.each(proxies)("TLS through $file", ({ file, start }) => {
     await proxy?.stop();
     app.closeAllConnections();
     app.close();
+    rpc.close();
     if (certs !== "") rmSync(certs, { recursive: true });
   });
 
@@ -127,6 +142,33 @@ describe.each(proxies)("TLS through $file", ({ file, start }) => {
       `echo | openssl s_client -connect 127.0.0.1:${secure} -servername ${host} 2>/dev/null | openssl x509 -noout -subject`,
     ]);
     expect(said).toContain(`CN = ${name}`);
+  });
+
+  it("speaks HTTP/2 to the servers that ask for it, as gRPC needs", async () => {
+    const session = connect(`https://127.0.0.1:${secure}`, {
+      servername: "www.example.com",
+      rejectUnauthorized: false,
+    });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/orders.Orders/Get",
+      ":authority": "www.example.com",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    const trailers = new Promise((resolve, reject) => {
+      stream.once("trailers", resolve);
+      for (const one of [session, stream]) one.on("error", reject);
+      stream.once("close", () => reject(new Error("no trailers")));
+    });
+    let text = "";
+    stream.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+    stream.end("question");
+    expect(await trailers).toMatchObject({ "grpc-status": "0" });
+    expect(text).toBe("2.0 www.example.com 127.0.0.1");
+    session.close();
   });
 
   it("sends http to https, but for ACME's challenges", async () => {

@@ -4,9 +4,11 @@ import https from "node:https";
 import Consul from "consul";
 import { after } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
-import { overdue } from "../way-out.ts";
+import { answerLimit } from "../limited.ts";
+import { overdue, tooLong } from "../way-out.ts";
 import type { Address, Tls } from "./address.ts";
 import { codedFailure, isKnown, otherwise, type Response, unlessUnknownService } from "./failure.ts";
+import { createOutage } from "./outage.ts";
 import { aclRule, needs } from "./rights.ts";
 
 /** How patient the backend is; in ms. */
@@ -119,6 +121,7 @@ interface Transport {
 export function createConsulApi(address: Address, timing: Timing): ConsulApi {
   const { host, port, title, tls, socket } = address;
   const running = new Set<() => void>();
+  const unlessAway = createOutage();
   let closed = false;
   let token: string | undefined;
   const options = {
@@ -151,7 +154,14 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
           headers,
           ...(socket === undefined ? { hostname: host } : { socketPath: socket }),
         });
-        outgoing.on("response", (answer) => answer.on("error", (error) => outgoing.emit("error", error)));
+        outgoing.on("response", (answer) => {
+          answer.on("error", (error) => outgoing.emit("error", error));
+          let length = 0;
+          answer.on("data", (chunk: Buffer) => {
+            length += chunk.length;
+            if (length > answerLimit) answer.destroy(new Error(tooLong(`${sent.path}`, answerLimit)));
+          });
+        });
         return outgoing;
       },
     };
@@ -171,7 +181,9 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     if (closed || signal.aborted) return Promise.reject(new PortolanError("ABORTED", "cancelled"));
     const within = held + timing.patience;
     const ctx = Object.assign(new EventEmitter(), { canceled: false });
+    const over = new AbortController();
     const cancel = () => {
+      over.abort();
       ctx.canceled = true; // For a request that has not begun yet.
       ctx.emit("cancel");
     };
@@ -186,7 +198,7 @@ export function createConsulApi(address: Address, timing: Timing): ConsulApi {
     running.add(cancel);
     const begin = async () => {
       token = await address.token?.();
-      return run(ctx);
+      return unlessAway(() => run(ctx), held > 0, over.signal);
     };
     return begin()
       .catch((cause: unknown) => {

@@ -4,6 +4,7 @@ import type { BackendUrl } from "../url.ts";
 import { consulAddress } from "./address.ts";
 import { readEntries } from "./answer.ts";
 import { createConsulApi, type Timing } from "./api.ts";
+import { createBelief } from "./belief.ts";
 import { heartbeatName } from "./body.ts";
 import { createConsulKv } from "./kv.ts";
 import { claimOf, createConsulLease } from "./lease.ts";
@@ -52,7 +53,8 @@ export async function openConsul(
       const claims = await Promise.all(
         [...nodes].map(async (node) => {
           const name = heartbeatName(node);
-          const { body } = await api.health(name, { index: 0, consistent: true }, signal);
+          const believe = createBelief(api, name, (question, over) => api.health(name, question, over));
+          const { body } = await believe({ index: 0, consistent: true }, signal);
           return { node, lives: readEntries(name, body).some((entry) => claimOf(entry) !== "none") };
         }),
       );

@@ -1,12 +1,23 @@
 import type { HeldNote, Kv, NoteArea, Notes } from "../backend.ts";
-import { putKey, readKeys } from "../consulkv/keys.ts";
+import { putKey, readKeys, removeKey } from "../consulkv/keys.ts";
 import { createNotes } from "../notes.ts";
 import type { ConsulApi } from "./api.ts";
 import { createConsulSession, sessionTtl } from "./session.ts";
 
 /** The keys `portolan/<area>/<name>`. */
 export function createConsulNotes(api: ConsulApi, kv: Kv, area: NoteArea): Notes {
-  return createNotes(kv, { path: `portolan/${area}`, hold: (key, ttl) => holdKey(api, key, ttl) });
+  return createNotes(kv, {
+    path: `portolan/${area}`,
+    hold: (key, ttl) => holdKey(api, key, ttl),
+    async exchange(key, before, after, signal) {
+      const there = (await readKeys(api, key, signal)).find((entry) => entry.key === key);
+      if (there?.text !== before) return false;
+      if (!there && after === undefined) return true;
+      const change =
+        there && after === undefined ? removeKey(key, there) : putKey(key, after ?? "", there, undefined);
+      return (await api.transaction(change, signal)) !== undefined;
+    },
+  });
 }
 
 /**

@@ -32,6 +32,13 @@ export async function openConsulkv(
   const retries = createRetries();
   const watch = createConsulkvWatch(api, layout, retries, timing.grace);
   const kv = createConsulKv(api, retries);
+  /** The claims of all nodes; none is believed to be there only if the token may read them. */
+  const claims = async (signal: AbortSignal) => {
+    const place = `${layout.root}/nodes/`;
+    const keys = await readKeys(api, place, signal);
+    if (keys.length === 0) await assertMayRead(api, place, signal);
+    return keys;
+  };
   return {
     title: url.title,
     capabilities: { expiry: "session", checks: false },
@@ -45,14 +52,10 @@ export async function openConsulkv(
         lease,
       ),
     async living(nodes, signal) {
-      const place = `${layout.root}/nodes/`;
-      const keys = await readKeys(api, place, signal);
-      if (keys.length === 0) await assertMayRead(api, place, signal);
-      const claimed = new Set(keys.map(({ key }) => key));
-      return new Set([...nodes].filter((node) => claimed.has(`${place}${encodeSegment(node)}`)));
+      const claimed = new Set((await claims(signal)).map(({ key }) => key));
+      return new Set([...nodes].filter((node) => claimed.has(`${layout.root}/nodes/${encodeSegment(node)}`)));
     },
-    listed: async (owner, signal) =>
-      listedBy(ownerText(owner), await readKeys(api, `${layout.root}/nodes/`, signal)),
+    listed: async (owner, signal) => listedBy(ownerText(owner), await claims(signal)),
     kv,
     lock: (name, contender, ttl) => createConsulLock(api, retries, { name, contender, ttl }),
     notes: (area) => createConsulNotes(api, kv, area),

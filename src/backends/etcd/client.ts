@@ -17,8 +17,8 @@ import {
 } from "etcd3";
 import { after, monotonic } from "../../clock.ts";
 import { PortolanError } from "../../errors.ts";
-import { callLimit, limited } from "../limited.ts";
-import { wayOutOf } from "../way-out.ts";
+import { answerLimit, callLimit, limited } from "../limited.ts";
+import { tooLong, wayOutOf } from "../way-out.ts";
 import { rightsBelow, rightsOf } from "./rights.ts";
 import { below } from "./txn.ts";
 
@@ -86,6 +86,14 @@ export interface EtcdClient {
   close(): void;
 }
 
+/** What a call is about, for the error when it fails. */
+interface About {
+  /** The rights that it takes. */
+  readonly rights?: () => string;
+  /** What it reads. */
+  readonly place?: string;
+}
+
 type CallOptions = NonNullable<Parameters<Etcd3["kv"]["range"]>[1]>;
 type Interceptor = NonNullable<CallOptions["interceptors"]>[number];
 /** Where gRPC takes any such call, its types ask for the class. */
@@ -110,11 +118,15 @@ export interface EtcdConnection extends Pick<IOptions, "credentials"> {
 }
 
 /**
- * What is used of etcd3 beside its public face: it forgets a token that the server does not know any more when a
- * plain call is refused, and keeps it when a stream is.
+ * What is used of etcd3 beside its public face. It forgets a token that the server does not know any more when a
+ * plain call is refused, and keeps it when a stream is. And it closes a host's channels whenever a call to it fails: the
+ * next call connects at once, because only a channel remembers how long to wait between two tries.
  */
 interface Internals {
-  readonly pool: { readonly authenticator: { invalidateMetadata(): void } };
+  readonly pool: {
+    readonly authenticator: { invalidateMetadata(): void };
+    readonly hosts: readonly { resetAllServices(): void }[];
+  };
 }
 
 /**
@@ -143,10 +155,10 @@ export function createEtcdClient(
       // every 5 s.
       "grpc.keepalive_time_ms": 10_000,
       "grpc.keepalive_timeout_ms": 3_000,
-      // gRPC's own waits grow to two minutes, in which calls fail without a try.
-      "grpc.initial_reconnect_backoff_ms": 50,
-      "grpc.max_reconnect_backoff_ms": 500,
-      "grpc.max_receive_message_length": -1,
+      // No more than three tries a second. By itself gRPC waits for up to two minutes, in which calls fail without a try.
+      "grpc.initial_reconnect_backoff_ms": 350,
+      "grpc.max_reconnect_backoff_ms": 800,
+      "grpc.max_receive_message_length": answerLimit,
       // The name is resolved again before each new connection, and not after half a minute: a server may have moved.
       "grpc.dns_min_time_between_resolutions_ms": 500,
       // The other backends' clients do not go through a proxy either.
@@ -155,24 +167,23 @@ export function createEtcdClient(
     },
     faultHandling: restingHosts(hosts.length),
   });
-  const fail = (error: unknown, needed?: () => string) => translate(title, error, trusted, needed);
+  const { authenticator, hosts: pooled } = (client as unknown as Internals).pool;
+  for (const host of pooled) host.resetAllServices = () => {};
+  const fail = (error: unknown, about: About = {}) => translate(title, error, trusted, about);
 
-  /** Whether a call that came to nothing may be tried once more: with another channel, token or password. */
+  /** Whether a call that came to nothing may be tried once more: with another token or password. */
   const mended = async (error: unknown): Promise<boolean> => {
-    // etcd3 closes a host's channels when one of its calls ends badly, also those that are still connecting.
-    if (error instanceof Error && /closed before call started/.test(error.message)) return true;
     if (error instanceof EtcdInvalidAuthTokenError) {
-      (client as unknown as Internals).pool.authenticator.invalidateMetadata();
+      authenticator.invalidateMetadata();
       return true;
     }
     return error instanceof EtcdAuthenticationFailedError && user !== undefined && (await user.refresh());
   };
 
-  /** `needed`: the rights that this takes, for the error when they are refused. */
   const call = <T>(
     signal: AbortSignal,
     start: (options: CallOptions) => Promise<T>,
-    needed?: () => string,
+    about: About = {},
   ): Promise<T> =>
     limited(
       signal,
@@ -193,13 +204,13 @@ export function createEtcdClient(
           }
         }
       },
-      (error) => fail(error, needed),
+      (error) => fail(error, about),
     );
 
   return {
     async list(prefix, signal) {
       const range = (options: CallOptions) => client.kv.range(below(prefix), options);
-      const answer = await call(signal, range, () => rightsBelow(prefix));
+      const answer = await call(signal, range, { rights: () => rightsBelow(prefix), place: prefix });
       return { revision: BigInt(answer.header.revision), entries: answer.kvs.map(entryOf) };
     },
 
@@ -208,7 +219,7 @@ export function createEtcdClient(
         signal,
         (options) =>
           client.kv.txn({ compare: [...compare], success: [...success], failure: [...failure] }, options),
-        () => rightsOf([...success, ...failure]),
+        { rights: () => rightsOf([...success, ...failure]) },
       ),
 
     async grant(ttl, signal) {
@@ -236,11 +247,9 @@ export function createEtcdClient(
 
     async revoke(lease, signal) {
       try {
-        await call(
-          signal,
-          (options) => client.leaseClient.leaseRevoke({ ID: lease }, options),
-          () => "readwrite of each key that hangs on the lease",
-        );
+        await call(signal, (options) => client.leaseClient.leaseRevoke({ ID: lease }, options), {
+          rights: () => "readwrite of each key that hangs on the lease",
+        });
       } catch (error) {
         if (!(error instanceof PortolanError && error.code === "LEASE_LOST")) throw error;
       }
@@ -281,7 +290,7 @@ export function createEtcdClient(
         });
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        throw fail(error, () => rightsBelow(prefix));
+        throw fail(error, { rights: () => rightsBelow(prefix), place: prefix });
       } finally {
         cancelLimit();
         signal.removeEventListener("abort", end);
@@ -289,7 +298,10 @@ export function createEtcdClient(
       }
     },
 
-    close: () => client.close(),
+    close() {
+      for (const host of pooled) Reflect.deleteProperty(host, "resetAllServices");
+      client.close();
+    },
   };
 }
 
@@ -381,7 +393,7 @@ function translate(
   title: string,
   error: unknown,
   trusted: string | undefined,
-  needed: (() => string) | undefined,
+  { rights, place }: About,
 ): PortolanError {
   if (error instanceof PortolanError) return error;
   const message = plain(error instanceof Error ? error.message : String(error));
@@ -397,13 +409,16 @@ function translate(
     error instanceof GRPCUnauthenticatedError ||
     // The server has users and we sent none (an invalid argument), or it cancelled a watch.
     /user name is empty|permission denied|invalid auth token/i.test(message);
-  if (denied && needed !== undefined && /permission denied/i.test(message)) {
+  if (denied && rights !== undefined && /permission denied/i.test(message)) {
     return as(
       "BACKEND_DENIED",
-      `${message}: the user needs ${needed()}; \`portolan acl etcd\` prints the roles`,
+      `${message}: the user needs ${rights()}; \`portolan acl etcd\` prints the roles`,
     );
   }
   if (denied) return as("BACKEND_DENIED");
+  if (/received message larger than max/i.test(message)) {
+    return as("BACKEND_UNREACHABLE", tooLong(place ?? "what stands there", answerLimit));
+  }
   return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
 }
 

@@ -13,7 +13,7 @@ import { etcdLayout } from "./layouts.ts";
 import { createEtcdLease } from "./lease.ts";
 import { createEtcdListed } from "./listed.ts";
 import { createEtcdLock } from "./lock.ts";
-import { holdEtcdNote } from "./notes.ts";
+import { exchangeEtcdNote, holdEtcdNote } from "./notes.ts";
 import { createEtcdWatch } from "./watch.ts";
 
 /**
@@ -90,6 +90,7 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
       createNotes(kv, {
         path: `${layout.root}/${area}`,
         hold: (key, ttl) => holdEtcdNote(client, key, ttl),
+        exchange: (...args) => exchangeEtcdNote(client, ...args),
       }),
     async close() {
       watch.close();

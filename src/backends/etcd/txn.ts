@@ -8,6 +8,12 @@ export const when = {
     target: CompareTarget.Create,
     create_revision: "0",
   }),
+  /** The key holds this text. */
+  text: (key: string, text: string): ICompare => ({
+    ...equal(key),
+    target: CompareTarget.Value,
+    value: Buffer.from(text),
+  }),
   /** The key hangs on this lease. A missing key hangs on lease 0, which no lease is called. */
   held: (key: string, lease: string): ICompare => ({ ...equal(key), target: CompareTarget.Lease, lease }),
   /** The key was last written at this revision; "0" is a key that does not exist. */

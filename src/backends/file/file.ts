@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { PortolanError } from "../../errors.ts";
-import type { Backend, BackendOptions } from "../backend.ts";
+import type { Backend, BackendOptions, NoteArea } from "../backend.ts";
 import type { BackendUrl } from "../url.ts";
 import { createFileKv } from "./keys.ts";
 import { createFileLease } from "./lease.ts";
@@ -28,22 +28,24 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
   const paths = fileLayout(url.path);
   const watch = createFileWatch(url.title, paths);
   const kv = createFileKv(url.title, paths, { folder: join(url.path, "keys") });
+  const notesOf = (area: NoteArea) => createFileNotes(url.title, paths, join(url.path, area));
   const notes = {
-    overrides: createFileNotes(url.title, paths, join(url.path, "overrides")),
-    templaters: createFileNotes(url.title, paths, join(url.path, "templaters")),
+    overrides: notesOf("overrides"),
+    templaters: notesOf("templaters"),
+    heal: notesOf("heal"),
   };
   return {
     title: url.title,
     capabilities: { expiry: "heartbeat", checks: false },
     observe: watch.observe,
     lease: (owner, ttl, options) => createFileLease(url.title, paths, owner, ttl, options),
-    living: async (nodes) => new Set([...nodes].filter(watch.lives)),
+    living: watch.living,
     kv,
     lock: (name, contender, ttl) => createFileLock(url.title, url.path, { name, contender, ttl }),
     notes: (area) => notes[area],
     async close() {
       watch.close();
-      for (const { close } of [kv, notes.overrides, notes.templaters]) close();
+      for (const { close } of [kv, ...Object.values(notes)]) close();
     },
   };
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { monotonic } from "../../clock.ts";
+import { deadline, monotonic, pause } from "../../clock.ts";
 import type { HeldNote, Notes } from "../backend.ts";
 import { limited } from "../limited.ts";
-import { createNotes } from "../notes.ts";
+import { createNotes, type NotePlace } from "../notes.ts";
 import { createTurns } from "../turns.ts";
 import { createFileKv } from "./keys.ts";
+import { createFileLock } from "./lock.ts";
 import {
   type FileLayout,
   fileError,
@@ -21,6 +22,10 @@ import {
 
 /** The name by which half-written notes are told from a registrator's files. */
 const writer = "notes";
+/** Seconds after which nobody waits any more for one who was to exchange a note, and ended before he did. */
+const exchangeTtl = 3;
+/** ms between two looks whether another one has done it. */
+const patience = 10;
 /** The beginning of the names of heartbeats. No encoded name holds a comma. */
 const mark = ".beat,";
 
@@ -54,8 +59,24 @@ export function createFileNotes(
     }
   };
 
+  /** One at a time: of files none compares and sets. */
+  const exchange: NotePlace["exchange"] = async (key, before, after, signal) => {
+    const contender = randomBytes(8).toString("hex");
+    const name = `notes/${basename(folder)}`;
+    const lock = createFileLock(title, dirname(folder), { name, contender, ttl: exchangeTtl });
+    while (!(await lock.renew(signal)).held) await pause(patience, signal);
+    try {
+      if ((await kv.get(key, signal)) !== before) return false;
+      await (after === undefined ? kv.remove(key, signal) : kv.put(key, after, signal));
+      return true;
+    } finally {
+      await lock.release(deadline(exchangeTtl * 1000));
+    }
+  };
+
   const notes = createNotes(kv, {
     path: "",
+    exchange,
     hold: (name, ttl) => holdFile(title, join(folder, name), ttl, removeDead),
   });
   return { ...notes, close: kv.close };

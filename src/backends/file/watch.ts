@@ -34,8 +34,8 @@ interface Heartbeat {
 
 /** The watch of one folder. */
 export interface FileWatch extends Observers {
-  /** Whether the owner of this node beats, as far as was seen; false while nothing is observed. */
-  lives(node: string): boolean;
+  /** Which nodes' owners beat, as far as was seen; none while nothing is observed. Rejects while the folder is away. */
+  living(nodes: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
 
 /** What is to be read: everything, whatever was written since the last look, or some paths. */
@@ -53,6 +53,8 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   const heartbeats = new Map<string, Heartbeat>();
   const fingerprints = createFingerprints();
   let alive: ReadonlySet<string> = new Set();
+  /** How often a record's file was read. */
+  let reads = 0;
   /** Whether owners were spared because nobody could beat. */
   let stuck = false;
   let stop = () => {};
@@ -67,6 +69,7 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   });
 
   const readRecord = async (path: string) => {
+    reads += 1;
     const print = await fingerprint(path);
     const text = print === undefined ? undefined : await readText(path);
     if (text === undefined) records.delete(path);
@@ -90,6 +93,9 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
     const paths = (await mustList(layout.nodes)).map((name) => join(layout.nodes, name));
     for (const path of new Set([...heartbeats.keys(), ...paths])) await readHeartbeat(path);
   };
+
+  /** Whose records each claim speaks for. */
+  const claims = () => JSON.stringify([...heartbeats].map(([path, { owners }]) => [path, owners]));
 
   /** Reads one service's folder: its names if it changed, its files if they did. */
   const readService = async (dir: string, all: boolean) => {
@@ -159,11 +165,20 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
       const begun = monotonic();
       const due = [...heartbeats].filter(([, beat]) => !beat.dead && begun - beat.since >= beat.ttl);
       for (const [path] of due) paths.add(path);
-      if (all !== "no") {
-        await readHeartbeats();
-        await readServices(all === "all");
-      }
-      for (const path of paths) await readPath(path);
+      // An heir takes over the claim and then the records, perhaps between our reading of the one and of the others.
+      let scope = all;
+      let claimed: string;
+      do {
+        const readBefore = reads;
+        if (scope !== "no") {
+          await readHeartbeats();
+          await readServices(scope === "all");
+        }
+        for (const path of paths) await readPath(path);
+        claimed = claims();
+        if (reads > readBefore) await readHeartbeats();
+        if (scope === "no") scope = "changed";
+      } while (claims() !== claimed);
       // What is absent because its whole folder is gone was not removed by anybody.
       for (const dir of [layout.services, layout.nodes]) await mustList(dir);
       await assertCanBeat(begun);
@@ -271,7 +286,15 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
 
   return {
     ...observers,
-    lives: (node) => heartbeats.get(layout.node(node))?.dead === false,
+    living: (nodes, signal) =>
+      limited(
+        signal,
+        async () => {
+          await mustList(layout.nodes);
+          return new Set([...nodes].filter((node) => heartbeats.get(layout.node(node))?.dead === false));
+        },
+        (error) => fileError(title, error),
+      ),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Kv } from "../backend.ts";
 import { observeKeys } from "../key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree } from "../key-paths.ts";
 import { limited } from "../limited.ts";
+import type { NotePlace } from "../notes.ts";
 import type { Connection, Step } from "./connection.ts";
 import { childOf, type Leaf, textOf, type ZookeeperFollow } from "./follow.ts";
 
@@ -16,7 +17,7 @@ export function createZookeeperKv(
   connect: () => Promise<Connection>,
   follow: ZookeeperFollow,
   chroot: string,
-): Kv {
+): Kv & Pick<NotePlace, "exchange"> {
   const pathOf = (key: string) => {
     const inside = key.replace(/^\/+|\/+$/g, "");
     return inside === "" ? chroot || "/" : `${chroot}/${inside}`;
@@ -144,6 +145,18 @@ export function createZookeeperKv(
           return creation(on, path, value);
         }),
       ),
+    exchange: (key, before, after, signal) =>
+      call(signal, async (on) => {
+        const path = pathOf(key);
+        await on.catchUp();
+        const node = await on.read(path);
+        if ((node && textOf(node)) !== before) return false;
+        if (!node) return after === undefined || on.commit(await creation(on, path, after));
+        const { version } = node;
+        return on.commit([
+          after === undefined ? { remove: path, version } : { write: path, version, text: after },
+        ]);
+      }),
     remove: (key, signal) =>
       call(signal, async (on, over) => {
         await settle(on, over, () => removal(on, pathOf(key)));

@@ -160,8 +160,10 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
       createZookeeperLock(url.title, holding(ttl), beside.follow, layout.root, { name, contender }),
     notes(area) {
       const place = `${layout.root}/${area}`;
-      return createNotes(createZookeeperKv(url.title, beside.calls, beside.follow, place), {
+      const nodes = createZookeeperKv(url.title, beside.calls, beside.follow, place);
+      return createNotes(nodes, {
         path: "",
+        exchange: nodes.exchange,
         hold: (key, ttl) => holdZookeeperNote(url.title, holding(ttl), `${place}/${key}`),
       });
     },

@@ -33,11 +33,8 @@ export function tidy({ backend: { title }, notes, log, due }: TidyOptions): Loop
       const over = due();
       if (over.length === 0) return undefined;
       const limit = deadline(patience, signal);
-      const now = await notes.list(limit);
       for (const { name, text, rest } of over) {
-        if (now.get(name) !== text) continue;
-        if (rest === undefined) await notes.remove(name, limit);
-        else await notes.put(name, rest, limit);
+        if (!(await notes.exchange(name, text, rest, limit))) continue;
         const what = rest === undefined ? "an override is over" : "an override was brought up to date";
         log.info({ backend: title, override: name }, what);
       }

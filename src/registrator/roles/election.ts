@@ -1,4 +1,5 @@
 import { backoff, deadline, monotonic, pause } from "../../clock.ts";
+import { beginPromotion, type Promote, type Promotion, promoted } from "./promotion.ts";
 import type { Finding } from "./standing.ts";
 
 /** The part of a backend's lock that an election needs; see `Lock` in backends/backend.ts. */
@@ -23,27 +24,37 @@ export interface Verdict {
 const margin = 0.1;
 /** ms that a release may take: the lock runs out by itself. */
 const farewell = 2_000;
+/** ms between a promotion that failed and the next time to contend, at least: others are to have their turn. */
+const penance = 1_000;
+/** ms that others leave to the next process of a holder, which is to keep the role, when its lock has run out. */
+const courtesy = 300;
+
+/** Who contends, and what it wants to know of that. */
+export interface Candidate {
+  /** Its name, which no other has that wants the same lock. */
+  readonly contender: string;
+  /** What is published for it now. */
+  before(): Finding | undefined;
+  tell(verdict: Verdict): void;
+  /** Whether the lock is left to run out at the end, asked then. */
+  keeps(): boolean;
+  /** What has to be done once for each token before its holder is master. Nothing when absent. */
+  readonly promote?: Promote | undefined;
+}
 
 /**
  * Contends for a lock until `ended`: the holder is master, with the lock's token as the epoch of its claim, the
  * others are slaves. A holder that cannot renew in time ceases to be master before anybody else can be one, by this
  * process's own clock. `before` is what an earlier process published for this contender: it counts as long as the lock
  * is still held under that name. At the end the lock is given up, unless `keeps` says otherwise.
+ *
+ * With `promote` the holder is master once that is done, and a slave until then. It runs once for each token, but not
+ * for the first one of a process that has kept the role of the one before it. Where it fails, the lock is given up,
+ * and so it is when `promote` was cancelled: after that has ended.
  */
 export async function contend(
   ballot: Ballot,
-  {
-    contender,
-    before,
-    tell,
-    keeps,
-  }: {
-    readonly contender: string;
-    before(): Finding | undefined;
-    tell(verdict: Verdict): void;
-    /** Asked at the end. */
-    keeps(): boolean;
-  },
+  { contender, before, tell, keeps, promote }: Candidate,
   ended: AbortSignal,
 ): Promise<void> {
   let nudge = () => {};
@@ -52,9 +63,28 @@ export async function contend(
   ended.addEventListener("abort", () => nudge(), { once: true });
   /** When the lock may be somebody else's, on this process's clock; undefined while it is not held. */
   let until: number | undefined;
-  let finding: Finding | undefined;
+  let finding = before();
+  /** Of the token that is held, or was held last. */
+  let promotion: Promotion | undefined;
+  /** The lock of the process before this one has not run out yet. */
+  let inherits = false;
   let failures = 0;
+  let refusals = 0;
   let wait = 5_000;
+
+  const begin = async (token: string): Promise<Promotion> => {
+    await promotion?.end();
+    const published = before();
+    const isKept = published?.role === "master" && (inherits || published.epoch === token);
+    inherits = false;
+    return promote === undefined || isKept ? promoted(token) : beginPromotion(token, promote, () => nudge());
+  };
+  /** What is under way for a lock that is lost is done again when it is won again. */
+  const cancel = async () => {
+    if (promotion?.outcome() !== undefined) return;
+    await promotion?.end();
+    promotion = undefined;
+  };
 
   while (!ended.aborted) {
     // What changes from here on is a reason to ask again.
@@ -68,14 +98,28 @@ export async function contend(
       if (tenure.held) {
         until = began + tenure.ttl * 1000 * (1 - margin);
         wait = (tenure.ttl * 1000) / 3;
-        finding = { role: "master", epoch: tenure.token };
         // The call itself may have taken longer than the lock lives.
-        if (left() > 0) tell({ finding });
-        else continue;
+        if (left() === 0) continue;
+        if (promotion?.token !== tenure.token) promotion = await begin(tenure.token);
+        const outcome = promotion.outcome();
+        finding = outcome === "done" ? { role: "master", epoch: tenure.token } : { role: "slave" };
+        if (outcome === undefined || outcome === "done") {
+          tell({ finding });
+          if (outcome === "done") refusals = 0;
+        } else {
+          finding = until = undefined;
+          tell({ finding, problem: outcome.problem });
+          await ballot.release(deadline(farewell, ended)).catch(() => {});
+          refusals += 1;
+          await pause(penance + backoff(refusals, penance, 30_000), ended);
+          continue;
+        }
       } else {
         until = undefined;
-        finding = (tenure.holder === contender ? before() : undefined) ?? { role: "slave" };
+        inherits = tenure.holder === contender;
+        finding = (inherits ? before() : undefined) ?? { role: "slave" };
         tell({ finding });
+        await cancel();
       }
     } catch (error) {
       if (ended.aborted) break;
@@ -83,11 +127,15 @@ export async function contend(
       // A slave stays one: whoever is master, it is not.
       if (left() === 0) finding = until = undefined;
       tell({ finding, problem: error instanceof Error ? error.message : String(error) });
+      if (until === undefined) await cancel();
     }
     const next = failures > 0 ? Math.min(200 + backoff(failures, 200, 2_000), left()) : wait;
     await pause(next, changed.signal);
+    const isOfOthers = until === undefined && finding?.role === "slave" && !inherits;
+    if (isOfOthers && changed.signal.aborted) await pause(courtesy, ended);
   }
   unsubscribe();
   await watching.close();
+  await promotion?.end();
   if (!keeps()) await ballot.release(deadline(farewell)).catch(() => {});
 }

@@ -1,6 +1,7 @@
 import { deadline, monotonic, pause } from "../../clock.ts";
 import { type Ballot, contend, type Verdict } from "./election.ts";
 import type { Probe } from "./probe.ts";
+import type { Promote } from "./promotion.ts";
 import {
   afterProbe,
   awaitsConfirmation,
@@ -136,11 +137,16 @@ export function fixed(standing: Partial<Standing>): Followed["begin"] {
 }
 
 /** Contends for a lock until `ended`. */
-export function electing(open: () => Ballot, contender: string, keeps: () => boolean): Followed["begin"] {
+export function electing(
+  open: () => Ballot,
+  contender: string,
+  keeps: () => boolean,
+  promote?: Promote,
+): Followed["begin"] {
   return (place, ended) => {
     const before = () => place.standing().finding;
     const tell = ({ finding, problem }: Verdict) => place.put({ ...unprobed, finding, problem });
-    return contend(open(), { contender, before, tell, keeps }, ended);
+    return contend(open(), { contender, before, tell, keeps, promote }, ended);
   };
 }
 

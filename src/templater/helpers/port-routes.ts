@@ -11,6 +11,8 @@ export interface PortRoute {
   /** The meta key that asked for it. */
   readonly key: string;
   readonly service: string;
+  /** The service's name, unless another one of its ports has it: no other route of the key has the same. */
+  readonly name: string;
   /** The ready instances, by id. */
   readonly servers: readonly Instance[];
   /** The draining ones, by id: they keep the connections that they have. */
@@ -52,18 +54,31 @@ export function portRoutes(
       route.members.push(instance);
     }
   }
-  return [...routes.values()]
-    .sort((a, b) => compare(a.protocol, b.protocol) || a.port - b.port)
-    .map((found) => {
-      const [first] = found.members as [Instance, ...Instance[]];
-      const before = keepRoute(
-        first,
-        `${found.key}:${found.port}`,
-        () => gathered(found),
-        ({ members }) => sameItems(members, found.members),
-      );
-      return before.route;
-    });
+  const found = [...routes.values()].sort((a, b) => compare(a.protocol, b.protocol) || a.port - b.port);
+  return named(found).map((route) => {
+    const [first] = route.members as [Instance, ...Instance[]];
+    const kept = keepRoute(
+      first,
+      `${route.key}:${route.port}`,
+      () => gathered(route),
+      (before) => before.route.name === route.name && sameItems(before.members, route.members),
+    );
+    return kept.route;
+  });
+}
+
+/** Instances of one service may ask for different ports, as while their containers are replaced. */
+function named(routes: readonly Found[]): readonly Named[] {
+  const services = new Set(routes.map(({ key, service }) => `${key} ${service}`));
+  const taken = new Set<string>();
+  return routes.map((route) => {
+    const { key, service, port } = route;
+    let name = service;
+    for (let n = 1; taken.has(`${key} ${name}`) || (n > 1 && services.has(`${key} ${name}`)); n++)
+      name = `${service}:${port}${n > 1 ? `:${n}` : ""}`;
+    taken.add(`${key} ${name}`);
+    return { ...route, name };
+  });
 }
 
 /** Routes in which nothing has changed are the same objects as before. */
@@ -72,7 +87,7 @@ const keepRoute = createKeep<
   { readonly members: readonly Instance[]; readonly route: PortRoute }
 >();
 
-function gathered({ members, ...found }: Found): { members: readonly Instance[]; route: PortRoute } {
+function gathered({ members, ...found }: Named): { members: readonly Instance[]; route: PortRoute } {
   const servers = members.filter(({ state }) => state === "ready");
   const leaving = members.filter(({ state }) => state === "draining");
   const primary = servers.some(({ meta }) => meta.backup !== "true");
@@ -83,6 +98,8 @@ function gathered({ members, ...found }: Found): { members: readonly Instance[];
 
 /** A route while its instances are being gathered. */
 type Found = Pick<PortRoute, "port" | "protocol" | "key" | "service"> & { readonly members: Instance[] };
+
+type Named = Found & Pick<PortRoute, "name">;
 
 function whyNot(
   { address, service }: Instance,

@@ -22,6 +22,8 @@ export interface Pool {
   readonly primary: boolean;
   /** True when one of them wants a client's requests to go to the same server (meta http_sticky). */
   readonly sticky: boolean;
+  /** True when one of them speaks HTTP/2 without TLS (meta http_proto), and so all should. */
+  readonly h2: boolean;
 }
 
 /** A host name and where its requests go. */
@@ -60,7 +62,8 @@ const mostHosts = 64;
 
 /**
  * The routing table for what the instances of these services say, a list for each: meta http_host (a comma list of
- * hosts, `*.example.com` for all below), http_path (a prefix, `/` when absent), http_check, http_sticky, backup.
+ * hosts, `*.example.com` for all below), http_path (a prefix, `/` when absent), http_check, http_sticky, http_proto,
+ * backup.
  *
  * Instances in any state say what is routed, ready ones serve: a service without a ready instance keeps its
  * hosts and gets a pool without servers. An instance that says something impossible is refused. Instances
@@ -151,9 +154,12 @@ function claims(
   if (check !== undefined && !checkText.test(check)) {
     return `meta http_check: ${shown(check)} is not a path; write one like /health`;
   }
-  const { http_slow_start: rise } = instance.meta;
+  const { http_slow_start: rise, http_proto: proto } = instance.meta;
   if (rise !== undefined && !slowStart.test(rise)) {
     return `meta http_slow_start: ${shown(rise)} is not a time in seconds; write one like 30s`;
+  }
+  if (proto !== undefined && proto !== "h2") {
+    return `meta http_proto: ${shown(proto)} is nothing that servers are spoken to in; write h2, or leave it out for HTTP/1.1`;
   }
   if (!isReachable(instance.address)) {
     return `address ${shown(instance.address)} is not an IP address that a proxy can connect to`;
@@ -218,6 +224,7 @@ function createPool(first: Instance, name: string, { host: asked, members }: Rou
       usable: servers.some((instance) => instance.weight > 0),
       primary: servers.some((instance) => instance.meta.backup !== "true"),
       sticky: members.some((instance) => instance.meta.http_sticky === "true"),
+      h2: members.some((instance) => instance.meta.http_proto === "h2"),
     };
     const ids = new Set<string>();
     const twice = servers.filter(({ id }) => ids.size === ids.add(id).size);

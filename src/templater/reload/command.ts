@@ -1,6 +1,5 @@
 import { PortolanError } from "../../errors.ts";
-import { failureOf, runCommand } from "../run.ts";
-import type { Command } from "../target.ts";
+import { type Command, failureOf, runCommand } from "../../run-command.ts";
 import { ReloadError, type Reloader } from "./reloader.ts";
 
 /** Runs a command; exit code 0 is acceptance. What it starts in the background may stay. */

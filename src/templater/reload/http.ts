@@ -7,12 +7,14 @@ import { ReloadError, type Reloader } from "./reloader.ts";
 /** Sends a request without a body; an expected status is acceptance. Redirects are not followed. */
 export function httpReload({ url, method, expect }: HttpReload): Reloader {
   const { address, headers } = withoutCredentials(url);
+  // Parameters may be credentials, too.
+  const [shown] = address.split("?");
   const accepts = (status: number) =>
     expect.length > 0 ? expect.includes(status) : status >= 200 && status < 300;
 
   return async ({ destination, timeout }, signal) => {
     const failed = (left: ReloadError["left"], reason: string, cause?: unknown) =>
-      new ReloadError(left, `the reload of ${destination} failed: ${method} ${address} ${reason}`, {
+      new ReloadError(left, `the reload of ${destination} failed: ${method} ${shown} ${reason}`, {
         cause,
       });
     const limit = deadline(timeout, signal);

@@ -1,5 +1,5 @@
 import { PortolanError } from "../../errors.ts";
-import type { Environment } from "../run.ts";
+import type { Environment } from "../../run-command.ts";
 
 /** A file that has changed, from the proxy's side. */
 export interface Change {

@@ -2,11 +2,11 @@ import { describe, expect } from "vitest";
 import { tokenOf } from "./locks.ts";
 import { eventually, ids, type Stage, signal, someInstance, someOwner } from "./stage.ts";
 
-/** What becomes of what a process held that dies: records, locks and notes, at the same time because all wait. */
+/** What becomes of what a process held that dies: records, locks and notes. */
 export function expirySuite(stage: Stage): void {
   const { joined, reader } = stage;
   const because = stage.because("expiry");
-  const whenItDies = stage.able("expiry").concurrent;
+  const whenItDies = stage.able("expiry");
   const openMortal = () => {
     if (stage.world.openMortal) return stage.world.openMortal();
     throw new Error("the world cannot let an owner die; give the skip a reason");
@@ -15,7 +15,7 @@ export function expirySuite(stage: Stage): void {
   const within = (stage.ttl + 5) * 10_000;
   const name = `expiry-${process.pid}`;
 
-  describe("expiry", () => {
+  describe.concurrent("expiry", () => {
     whenItDies(`expires everything of an owner that dies${because}`, async () => {
       const owner = someOwner();
       const mortal = await openMortal();

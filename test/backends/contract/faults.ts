@@ -48,6 +48,10 @@ export function faultsSuite(stage: Stage): void {
       await problemOf(observation, kind);
       expect(observation.current().known).toBe(false);
       await expect(backend.lease(someOwner(), stage.ttl).renew(signal)).rejects.toMatchObject({ code });
+      const living = backend.living?.(new Set(["somebody"]), signal);
+      if (living) await expect(living).rejects.toMatchObject({ code });
+      const listed = backend.listed?.(someOwner(), signal);
+      if (listed) await expect(listed).rejects.toMatchObject({ code });
       if (backend.kv && values) {
         await problemOf(values, kind);
         expect(values.current().known).toBe(false);

@@ -7,7 +7,7 @@ import { eventually, ids, type Stage, signal, someInstance, someOwner } from "./
 export function handoverSuite(stage: Stage): void {
   const { joined, reader } = stage;
 
-  describe("handover", () => {
+  describe.concurrent("handover", () => {
     /** Renews a lease for longer than one lasts that nobody renews. */
     const outlast = async (lease: Lease) => {
       const until = performance.now() + stage.ttl * 1500;
@@ -17,41 +17,38 @@ export function handoverSuite(stage: Stage): void {
       }
     };
 
-    // The first two wait for leases to run out: both at once.
-    stage
-      .able("two connections")
-      .concurrent(
-        `hands records to the next run of the same owner without a gap${stage.because("two connections")}`,
-        async () => {
-          const owner = someOwner();
-          const [before, after] = [await stage.world.open(), await stage.world.open()];
-          const old = await joined(owner, before);
-          const instances = ["a", "b", "c"].map((letter) =>
-            someInstance(owner, { service: "handover", id: `${owner.node}:${letter}:80` }),
-          );
-          for (const instance of instances) await old.register(instance, signal);
-          const observation = await reader(["handover"]);
-          await eventually(observation, (s) => ids(s, "handover")?.length === 3);
-          const sizes: number[] = [];
-          const unsubscribe = observation.subscribe(() => {
-            const now = observation.current();
-            if (now.known) sizes.push(instancesOf(now.value, "handover")?.length ?? -1);
-          });
-          const next = after.lease({ ...owner, run: "next-run" }, stage.ttl);
-          expect((await next.renew(signal)).fresh).toBe(true);
-          expect(await next.owned(signal)).toHaveLength(3);
-          await before.close();
-          // The records now hang on the new lease: they outlive the old one.
-          await outlast(next);
-          expect(sizes.filter((size) => size !== 3)).toEqual([]);
-          unsubscribe();
-          await observation.close();
-          await next.release(signal);
-          await after.close();
-        },
-      );
+    stage.able("two connections")(
+      `hands records to the next run of the same owner without a gap${stage.because("two connections")}`,
+      async () => {
+        const owner = someOwner();
+        const [before, after] = [await stage.world.open(), await stage.world.open()];
+        const old = await joined(owner, before);
+        const instances = ["a", "b", "c"].map((letter) =>
+          someInstance(owner, { service: "handover", id: `${owner.node}:${letter}:80` }),
+        );
+        for (const instance of instances) await old.register(instance, signal);
+        const observation = await reader(["handover"]);
+        await eventually(observation, (s) => ids(s, "handover")?.length === 3);
+        const sizes: number[] = [];
+        const unsubscribe = observation.subscribe(() => {
+          const now = observation.current();
+          if (now.known) sizes.push(instancesOf(now.value, "handover")?.length ?? -1);
+        });
+        const next = after.lease({ ...owner, run: "next-run" }, stage.ttl);
+        expect((await next.renew(signal)).fresh).toBe(true);
+        expect(await next.owned(signal)).toHaveLength(3);
+        await before.close();
+        // The records now hang on the new lease: they outlive the old one.
+        await outlast(next);
+        expect(sizes.filter((size) => size !== 3)).toEqual([]);
+        unsubscribe();
+        await observation.close();
+        await next.release(signal);
+        await after.close();
+      },
+    );
 
-    it.concurrent("gives the node and the records of an earlier owner to its heir, without a gap", async () => {
+    it("gives the node and the records of an earlier owner to its heir, without a gap", async () => {
       const owner = someOwner();
       const heir = { ...owner, engine: "AFTER:UPGRADE" };
       const old = await joined(owner);

@@ -7,7 +7,7 @@ import { eventually, ids, type Stage, signal, someInstance, someOwner } from "./
 export function lastingSuite(stage: Stage): void {
   const { reader } = stage;
 
-  describe("a ttl of 0", () => {
+  describe.concurrent("a ttl of 0", () => {
     /** A run that has a record and vanishes. */
     const vanished = async (service: string, ttl: number, skip: (why: string) => never) => {
       const { unclaim } = stage.world;
@@ -32,8 +32,7 @@ export function lastingSuite(stage: Stage): void {
     /** Long enough for whatever hangs on a time to live to be gone. */
     const outlive = () => new Promise((resolve) => setTimeout(resolve, stage.ttl * 2000));
 
-    // The first two wait for leases to run out: both at once.
-    it.concurrent("keeps the records of a dead host, and its node, until somebody removes the claim", async ({
+    it("keeps the records of a dead host, and its node, until somebody removes the claim", async ({
       skip,
     }) => {
       const { owner, instance, observation, sizes, unclaim } = await vanished("lasting", 0, skip);
@@ -56,7 +55,7 @@ export function lastingSuite(stage: Stage): void {
       await observation.close();
     });
 
-    it.concurrent("is taken up and given up by the next run", async ({ skip }) => {
+    it("is taken up and given up by the next run", async ({ skip }) => {
       const { owner, instance, observation, sizes } = await vanished("mixed", stage.ttl, skip);
       const lasting = stage.backend.lease({ ...owner, run: "lasting" }, 0);
       expect(await lasting.renew(signal)).toEqual({ ttl: 0, fresh: true });

@@ -54,6 +54,32 @@ export function notesSuite(stage: Stage): void {
       await notes.remove(two, signal);
     });
 
+    it("are exchanged only where they are what somebody has seen, whoever else does it at the same time", async ({
+      skip,
+    }) => {
+      const lease = await stage.joined(someOwner());
+      const notes = notesOf(skip);
+      const name = someName();
+      const now = async () => (await notes.list(signal)).get(name);
+      expect(await notes.exchange(name, "something", "x", signal)).toBe(false);
+      expect(await notes.exchange(name, undefined, undefined, signal)).toBe(true);
+      expect(await now()).toBeUndefined();
+      const count = async () => {
+        for (;;) {
+          const text = await now();
+          if (await notes.exchange(name, text, String(Number(text ?? "0") + 1), signal)) return;
+        }
+      };
+      await Promise.all(Array.from({ length: 6 }, count));
+      expect(await now()).toBe("6");
+      expect(await notes.exchange(name, undefined, "x", signal)).toBe(false);
+      expect(await notes.exchange(name, "5", undefined, signal)).toBe(false);
+      expect(await now()).toBe("6");
+      expect(await notes.exchange(name, "6", undefined, signal)).toBe(true);
+      expect(await now()).toBeUndefined();
+      await lease.release(signal);
+    });
+
     it("are held under a lease of their own, changed by renewal, and gone after their release", async ({
       skip,
     }) => {

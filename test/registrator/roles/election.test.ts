@@ -1,7 +1,8 @@
-import fc from "fast-check";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Ballot } from "../../../src/registrator/roles/election.ts";
+import type { Promote } from "../../../src/registrator/roles/promotion.ts";
 import { electing, watchRoles } from "../../../src/registrator/roles/watch.ts";
+import fc from "../../property.ts";
 import { advance, chance, monotonic, pause, reset } from "../virtual-clock.ts";
 
 vi.mock("../../../src/clock.ts", () => import("../virtual-clock.ts"));
@@ -34,6 +35,11 @@ function store() {
     take(name: string) {
       token += 1;
       holder = { name, token, until: monotonic() + ttl * 1000 };
+      tell();
+    },
+    /** The lock runs out, and everybody is told. */
+    expire() {
+      holder = undefined;
       tell();
     },
     /** `life` tells two processes of one contender apart: a new one does not hold what the old one took. */
@@ -77,7 +83,7 @@ function store() {
 }
 
 /** A process that contends under a name. */
-function candidate(at: ReturnType<typeof store>, id: string, keeps = false) {
+function candidate(at: ReturnType<typeof store>, id: string, keeps = false, promote?: Promote) {
   const watch = watchRoles(() => {});
   const enter = () =>
     watch.follow([
@@ -88,6 +94,7 @@ function candidate(at: ReturnType<typeof store>, id: string, keeps = false) {
           () => at.ballot(id),
           id,
           () => keeps,
+          promote,
         ),
       },
     ]);
@@ -95,7 +102,105 @@ function candidate(at: ReturnType<typeof store>, id: string, keeps = false) {
   return { enter, watch, leave: () => watch.follow([]), role: () => watch.standing(id)?.finding };
 }
 
+/** What is done for tokens, by whom, as often as `fails` says in vain; each takes so many ms. */
+function promotions(at: ReturnType<typeof store>, took: () => number, fails: () => boolean = () => false) {
+  const runs: string[] = [];
+  /** Runs without the lock, or at the same time as another. */
+  const wrong: string[] = [];
+  const going = new Set<string>();
+  const by =
+    (who: string): Promote =>
+    async (token, signal) => {
+      runs.push(`${who} ${token}`);
+      if (at.holder() !== who || going.size > 0) wrong.push(`${who} ${token}`);
+      going.add(who);
+      await pause(took(), signal);
+      going.delete(who);
+      if (fails()) throw new Error("the store refuses");
+    };
+  return { runs, wrong, by };
+}
+
 beforeEach(() => reset(1));
+
+describe("an election with a promotion", () => {
+  it("has its master once that is done, renews the lock meanwhile, and does it once", async () => {
+    const at = store();
+    const { runs, by } = promotions(at, () => 40_000);
+    const [a, b] = [candidate(at, "a", false, by("a")), candidate(at, "b", false, by("b"))];
+    await advance(39_000);
+    expect(runs).toHaveLength(1);
+    expect([a.role()?.role, b.role()?.role]).toEqual(["slave", "slave"]);
+    await advance(2_000);
+    expect([a.role()?.role, b.role()?.role].sort()).toEqual(["master", "slave"]);
+    await advance(100_000);
+    expect(runs).toHaveLength(1);
+  });
+
+  it("gives the lock up where it fails, tells why, and leaves the turn to others", async () => {
+    const at = store();
+    let broken = "a";
+    const { runs, by } = promotions(
+      at,
+      () => 1_000,
+      () => at.holder() === broken,
+    );
+    const a = candidate(at, "a", false, by("a"));
+    await advance(500);
+    const b = candidate(at, "b", false, by("b"));
+    await advance(1_000);
+    expect(a.watch.standing("a")).toMatchObject({ finding: undefined, problem: "the store refuses" });
+    await advance(2_000);
+    expect(b.role()).toEqual({ role: "master", epoch: "2" });
+    await advance(5_000);
+    expect(a.role()).toEqual({ role: "slave" });
+    broken = "";
+    b.leave();
+    await advance(5_000);
+    expect(a.role()).toEqual({ role: "master", epoch: "3" });
+    expect(runs).toEqual(["a 1", "b 2", "a 3"]);
+  });
+
+  it("tries again, with the next token, where nobody else is there", async () => {
+    const at = store();
+    let failures = 3;
+    const { runs, by } = promotions(
+      at,
+      () => 100,
+      () => failures-- > 0,
+    );
+    const a = candidate(at, "a", false, by("a"));
+    await advance(60_000);
+    expect(runs).toEqual(["a 1", "a 2", "a 3", "a 4"]);
+    expect(a.role()).toEqual({ role: "master", epoch: "4" });
+  });
+
+  it("does nothing over a restart that keeps the lock", async () => {
+    const at = store();
+    at.take("a");
+    const { runs, by } = promotions(at, () => 100);
+    const a = candidate(at, "a", false, by("a"));
+    a.watch.recall("a", { role: "master", epoch: "1" });
+    await advance(40_000);
+    expect(a.role()).toEqual({ role: "master", epoch: "2" });
+    expect(runs).toEqual([]);
+  });
+
+  it("ends it where the lock is lost, and does it again for the next one", async () => {
+    const at = store();
+    const { runs, by } = promotions(at, () => 30_000);
+    const a = candidate(at, "a", false, by("a"));
+    await advance(1_000);
+    at.away.add("a");
+    await advance(20_000);
+    const b = candidate(at, "b", false, by("b"));
+    await advance(1_000);
+    expect(runs).toEqual(["a 1", "b 2"]);
+    at.away.delete("a");
+    await advance(35_000);
+    expect([a.role()?.role, b.role()?.role]).toEqual(["slave", "master"]);
+  });
+});
 
 describe("an election", () => {
   it("makes one master, and another one as soon as it gives up", async () => {
@@ -140,6 +245,23 @@ describe("an election", () => {
     expect(a.role()).toEqual({ role: "master", epoch: "2" });
   });
 
+  it.each([1, 2, 3, 4, 5])(
+    "keeps the role over a restart also when the lock has run out and others want it (%d)",
+    async (seed) => {
+      reset(seed);
+      const at = store();
+      at.take("a");
+      const others = ["b", "c", "d"].map((name) => candidate(at, name));
+      const a = candidate(at, "a");
+      a.watch.recall("a", { role: "master", epoch: "1" });
+      await advance(3_000);
+      at.expire();
+      await advance(3_000);
+      expect(a.role()).toEqual({ role: "master", epoch: "2" });
+      expect(others.map((one) => one.role()?.role)).toEqual(["slave", "slave", "slave"]);
+    },
+  );
+
   it("takes nothing over from before that somebody else holds by now", async () => {
     const at = store();
     at.take("b");
@@ -165,35 +287,48 @@ describe("an election", () => {
       wait: fc.integer({ min: 0, max: 20_000 }),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer(), async (steps, seed) => {
-        reset(seed);
-        const at = store();
-        const names = ["a", "b", "c"];
-        const all = names.map((name) => candidate(at, name));
-        const masters = () => all.filter((one) => one.role()?.role === "master");
-        const pass = async (ms: number) => {
-          for (let left = ms; left > 0; left -= 50) {
-            await advance(Math.min(50, left));
-            expect(masters().length).toBeLessThanOrEqual(1);
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 25 }),
+        fc.integer(),
+        fc.boolean(),
+        async (steps, seed, promotes) => {
+          reset(seed);
+          const at = store();
+          const names = ["a", "b", "c"];
+          let isCalm = false;
+          const { by, wrong } = promotions(
+            at,
+            () => chance() * 8_000,
+            () => !isCalm && chance() < 0.2,
+          );
+          const all = names.map((name) => candidate(at, name, false, promotes ? by(name) : undefined));
+          const masters = () => all.filter((one) => one.role()?.role === "master");
+          const pass = async (ms: number, step = 50) => {
+            for (let left = ms; left > 0; left -= step) {
+              await advance(Math.min(step, left));
+              expect(masters().length).toBeLessThanOrEqual(1);
+            }
+          };
+          for (const { who, what, wait } of steps) {
+            const name = names[who] ?? "";
+            if (what === "cut") at.away.add(name);
+            if (what === "heal") at.away.delete(name);
+            if (what === "leave") all[who]?.leave();
+            if (what === "enter") all[who]?.enter();
+            await pass(wait);
           }
-        };
-        for (const { who, what, wait } of steps) {
-          const name = names[who] ?? "";
-          if (what === "cut") at.away.add(name);
-          if (what === "heal") at.away.delete(name);
-          if (what === "leave") all[who]?.leave();
-          if (what === "enter") all[who]?.enter();
-          await pass(wait);
-        }
-        at.away.clear();
-        for (const one of all) one.enter();
-        await pass(40_000);
-        expect(masters()).toHaveLength(1);
-        const tokens = new Set(masters().map((one) => one.role()?.epoch));
-        expect([...tokens].every((token) => Number(token) > 0)).toBe(true);
-        for (const one of all) one.watch.close();
-        await advance(5_000);
-      }),
+          at.away.clear();
+          isCalm = true;
+          for (const one of all) one.enter();
+          await pass(promotes ? 80_000 : 40_000, 250);
+          expect(masters()).toHaveLength(1);
+          expect(wrong).toEqual([]);
+          const tokens = new Set(masters().map((one) => one.role()?.epoch));
+          expect([...tokens].every((token) => Number(token) > 0)).toBe(true);
+          for (const one of all) one.watch.close();
+          await advance(5_000);
+        },
+      ),
       { numRuns: 30 },
     );
   });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readRole } from "../../../src/registrator/roles/role-source.ts";
 import {
@@ -7,6 +6,7 @@ import {
   type Standing,
   unprobed,
 } from "../../../src/registrator/roles/standing.ts";
+import fc from "../../property.ts";
 
 const thresholds = { rise: 2, fall: 3 };
 const outcomes = {

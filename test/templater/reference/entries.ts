@@ -373,14 +373,14 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
   "What proxies listen for": {
     httpRoutes: {
       call: "SERVICES",
-      says: "The routing table of an HTTP proxy from meta http_host, http_path, http_check, http_sticky, http_slow_start and backup: `sites` (`host`, `exact`, `suffix`, `whole`, `paths` with `path` and `pool`) and `pools` (`name`, `host`, `check`, `sticky`, `servers`, `usable`, `primary`). Instances that ask for something impossible are refused.",
+      says: "The routing table of an HTTP proxy from meta http_host, http_path, http_check, http_sticky, http_slow_start, http_proto and backup: `sites` (`host`, `exact`, `suffix`, `whole`, `paths` with `path` and `pool`) and `pools` (`name`, `host`, `check`, `sticky`, `h2`, `servers`, `usable`, `primary`). Instances that ask for something impossible are refused.",
       examples: [
         '{{#each (lookup (httpRoutes (services state="any")) "sites")}}{{host}}{{#each paths}} {{path}} {{pool.name}}{{/each}}{{/each}}',
       ],
     },
     portRoutes: {
       call: "SERVICES KEY… [least=]",
-      says: "The ports that instances ask for in these meta keys, from `least` upwards: `port`, `protocol`, `key`, `service`, `servers` (the ready ones), `leaving` (those that drain), `primary`, `check` (meta role_check). A port belongs to one service and key; instances of others that want it are refused.",
+      says: "The ports that instances ask for in these meta keys, from `least` upwards: `port`, `protocol`, `key`, `service`, `name` (the service's, or one with its port where it has several), `servers` (the ready ones), `leaving` (those that drain), `primary`, `check` (meta role_check). A port belongs to one service and key; instances of others that want it are refused.",
       examples: [
         '{{#each (portRoutes (services state="any") "write_port")}}{{port}} {{service}} {{len servers}}{{/each}}',
       ],

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import { after } from "../clock.ts";
-import type { Command } from "./target.ts";
+import { after } from "./clock.ts";
+
+/** A program to run. `argv` runs without a shell; `shell` is handed to `/bin/sh -c`. */
+export type Command = { readonly argv: readonly string[] } | { readonly shell: string };
 
 /** Variables for a command; they are all that it gets. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -129,7 +131,8 @@ function argvOf(command: Command): readonly string[] {
   return "shell" in command ? ["/bin/sh", "-c", command.shell] : command.argv;
 }
 
-function commandText(command: Command): string {
+/** A command as one would type it, for messages. */
+export function commandText(command: Command): string {
   if ("shell" in command) return command.shell;
   return command.argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
 }
