@@ -24,9 +24,9 @@ export interface LoadOptions {
   readonly host: string;
   /** Requests per second, of which at most those of one second are under way; every fourth is a POST. */
   readonly rate: number;
-  /** Connections at most. */
+  /** Connections that stay open, at most. */
   readonly connections: number;
-  /** Whether they all stay open; else each request has its own. Default true. */
+  /** Whether they stay open; else each request has its own, as many as are under way. Default true. */
   readonly keepAlive?: boolean;
 }
 
@@ -36,8 +36,10 @@ const tick = 5;
 /** Starts it. */
 export function startSteadyLoad(options: LoadOptions): SteadyLoad {
   const { port, host, rate, connections, keepAlive = true } = options;
-  // In turn, so that none is idle for so long that the load balancer closes it.
-  const agent = new Agent({ keepAlive, maxSockets: connections, scheduling: "fifo" });
+  // In turn, so that none is idle for so long that the load balancer closes it. An agent with a bound keeps connections
+  // for the requests that wait, whatever it is told.
+  const maxSockets = keepAlive ? connections : Number.POSITIVE_INFINITY;
+  const agent = new Agent({ keepAlive, maxSockets, scheduling: "fifo" });
   const failed: string[] = [];
   const open = new Set<Promise<void>>();
   let [sent, answered, slowest] = [0, 0, 0];

@@ -16,7 +16,8 @@ export interface DockerCli extends DockerAddress {
   /** The socket as a URL, as in the DOCKER_HOST variable. */
   readonly dockerHost: string;
   /**
-   * Runs `docker ARGS` against it and returns what it printed, trimmed.
+   * Runs `docker ARGS` against it and returns what it printed, trimmed. A `pause` for which the kernel had no time, as
+   * on a busy machine, is asked for again.
    * @throws an error with docker's message, or after `within` ms (default 60 s)
    */
   docker(
@@ -35,11 +36,14 @@ export function dockerCli({ socket, address }: DockerAddress): DockerCli {
     DOCKER_TLS_VERIFY: "",
     DOCKER_CERT_PATH: "",
   };
-  return {
-    socket,
-    address,
-    dockerHost,
-    docker: async (args, options = {}) =>
-      (await exec(executable("docker") ?? "docker", args, { ...options, env })).trim(),
+  const docker: DockerCli["docker"] = async (args, options = {}) => {
+    for (let left = 5; ; left -= 1) {
+      try {
+        return (await exec(executable("docker") ?? "docker", args, { ...options, env })).trim();
+      } catch (error) {
+        if (left === 0 || !/unable to freeze/.test(String(error))) throw error;
+      }
+    }
   };
+  return { socket, address, dockerHost, docker };
 }

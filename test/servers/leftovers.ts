@@ -16,13 +16,15 @@ export function cleanLeftovers(): Promise<readonly string[]> {
       if (!isAlive(name.split(".")[0] ?? "")) sweepFolder(file);
     }
     for (const { file, name } of claims("networks")) {
-      const [owner = "", undo = ""] = readFileSync(file, "utf8").split("\n");
-      if (isAlive(owner)) continue;
+      const claim = contentOf(file);
+      const [owner = "", undo = ""] = claim?.split("\n") ?? [];
+      if (claim === undefined || isAlive(owner)) continue;
       if (undo !== "") restoreRootNetwork(`ptl${name}-br`, JSON.parse(undo) as RootNetwork);
       removeNetwork(Number(name));
     }
     for (const { file } of claims("ports")) {
-      if (!isAlive(readFileSync(file, "utf8"))) rmSync(file, { force: true });
+      const owner = contentOf(file);
+      if (owner !== undefined && !isAlive(owner)) rmSync(file, { force: true });
     }
     return ended;
   });
@@ -33,11 +35,23 @@ const claims = (
 ): readonly { file: string; name: string }[] =>
   readdirSync(stateFolder(kind)).map((name) => ({ file: join(stateFolder(kind), name), name }));
 
+/** Undefined where its owner has just taken it away. */
+function contentOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** A pid alone could be anybody's by now: start time and program must be those of the record. */
 function endProcesses(): readonly string[] {
   const ended: string[] = [];
   for (const { file } of claims("processes")) {
-    const record = JSON.parse(readFileSync(file, "utf8")) as ProcessRecord;
+    const claim = contentOf(file);
+    if (claim === undefined) continue;
+    const record = JSON.parse(claim) as ProcessRecord;
     if (isAlive(record.owner)) continue;
     if (startTime(record.pid) === record.start && commandLine(record.pid).includes(record.program)) {
       signalGroup(record.pid, "SIGKILL");

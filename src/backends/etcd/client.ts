@@ -171,13 +171,14 @@ export function createEtcdClient(
   for (const host of pooled) host.resetAllServices = () => {};
   const fail = (error: unknown, about: About = {}) => translate(title, error, trusted, about);
 
-  /** Whether a call that came to nothing may be tried once more: with another token or password. */
-  const mended = async (error: unknown): Promise<boolean> => {
+  /** Whether a call that came to nothing may be tried once more: with another token, or password than it began with. */
+  const mended = async (error: unknown, password: string | undefined): Promise<boolean> => {
     if (error instanceof EtcdInvalidAuthTokenError) {
       authenticator.invalidateMetadata();
       return true;
     }
-    return error instanceof EtcdAuthenticationFailedError && user !== undefined && (await user.refresh());
+    if (!(error instanceof EtcdAuthenticationFailedError) || user === undefined) return false;
+    return (await user.refresh()) || user.password() !== password;
   };
 
   const call = <T>(
@@ -190,11 +191,12 @@ export function createEtcdClient(
       async (over) => {
         let refused = 0;
         for (let attempt = 1; ; attempt += 1) {
+          const password = user?.password();
           try {
             return await start({ interceptors: [cancelWith(over)] });
           } catch (error) {
             // First the token is too old, then the password.
-            if (refused < 3 && !over.aborted && (await mended(error))) {
+            if (refused < 3 && !over.aborted && (await mended(error, password))) {
               refused += 1;
               continue;
             }

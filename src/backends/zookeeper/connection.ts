@@ -62,7 +62,7 @@ export type Watcher = (event: Event) => void;
  */
 export interface Connection {
   readonly session: Session;
-  /** Aborts with a coded error when the connection is gone. */
+  /** Aborts with a coded error when the connection is gone, or its end has begun. */
   readonly gone: AbortSignal;
   /** Creates a node, and its parents where they are missing. False: there is one already. */
   create(path: string, text: string, mode: Mode): Promise<boolean>;
@@ -154,9 +154,11 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
   const gone = new AbortController();
   const requests = createRequests();
   let ending = false;
+  let dropped = false;
 
   const drop = (error: PortolanError) => {
-    if (gone.signal.aborted) return;
+    if (dropped) return;
+    dropped = true;
     cancelLimit();
     signal.removeEventListener("abort", dropBySignal);
     socket.destroy();
@@ -329,6 +331,8 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
 
     async end() {
       ending = true;
+      // From here on nothing more can be asked.
+      gone.abort(aborted());
       try {
         // The answer is that the server closes the connection.
         await requests.ask<never>(() => client.close());
@@ -402,6 +406,11 @@ export function connect(options: ConnectionOptions): Promise<Connection> {
 /** The reason of a connection that was closed on purpose. */
 export function aborted(): PortolanError {
   return new PortolanError("ABORTED", "the connection was closed");
+}
+
+/** Whether we ended a connection, or its session, on purpose. */
+export function isEnded({ gone }: Connection): boolean {
+  return gone.aborted && gone.reason instanceof PortolanError && gone.reason.code === "ABORTED";
 }
 
 const kindOf = (mode: Mode) => (mode === "ephemeral" ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT);

@@ -1,10 +1,5 @@
 import { PortolanError } from "../../errors.ts";
-
-/**
- * Bytes of one answer at most: far beyond what servers send by default (`jute.maxbuffer` is 1 MB), and little enough to
- * hold in memory when what answers is no ZooKeeper.
- */
-const longest = 64 * 1024 * 1024;
+import { answerLimit } from "../limited.ts";
 
 /**
  * Puts what arrives together to whole answers, each with the length in front that ZooKeeper sends first, and hands them
@@ -24,8 +19,8 @@ export function createFrames(take: (frame: Buffer) => void): (chunk: Buffer) => 
       const bytes = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces, held);
       pieces = [bytes];
       const length = bytes.readInt32BE(0);
-      if (length < 0 || length > longest) {
-        const wayOut = `at most ${longest / 1024 ** 2} MB are read; what answers there is no ZooKeeper, or holds too much`;
+      if (length < 0 || length > answerLimit) {
+        const wayOut = `at most ${answerLimit / 1024 ** 2} MB are read; what answers there is no ZooKeeper, or holds too much`;
         throw new PortolanError("BACKEND_UNREACHABLE", `an answer of ${length} bytes: ${wayOut}`);
       }
       needed = 4 + length;

@@ -5,7 +5,7 @@ import { observeKeys } from "../key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree } from "../key-paths.ts";
 import { limited } from "../limited.ts";
 import type { NotePlace } from "../notes.ts";
-import type { Connection, Step } from "./connection.ts";
+import { type Connection, isEnded, type Step } from "./connection.ts";
 import { childOf, type Leaf, textOf, type ZookeeperFollow } from "./follow.ts";
 
 /**
@@ -28,7 +28,17 @@ export function createZookeeperKv(
   ): Promise<T> =>
     limited(
       signal,
-      async (over) => work(await connect(), over),
+      async (over) => {
+        for (;;) {
+          const on = await connect();
+          try {
+            return await work(on, over);
+          } catch (error) {
+            // Who lent the connection has ended it, and another one is there.
+            if (!isEnded(on) || over.aborted) throw error;
+          }
+        }
+      },
       (error) => coded("BACKEND_UNREACHABLE", error, `${title}: `),
     );
 
