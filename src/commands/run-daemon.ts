@@ -140,10 +140,18 @@ async function createInside(
     await daemon?.stop();
     restarting = false;
     if (stopping) return;
+    const before = { settings, backends };
     settings = next;
     backends = opened;
-    launch();
-    await pool.keepOnly(backends);
+    try {
+      launch();
+    } catch (error) {
+      ({ settings, backends } = before);
+      launch();
+      throw error;
+    } finally {
+      await pool.keepOnly(backends);
+    }
     const what = areRenewed ? "certificates have changed and are used" : "configuration changed and applied";
     log.info({ config: next.configFile }, what);
   };

@@ -42,7 +42,9 @@ it("a configuration file that is edited is applied without a signal; while it is
   };
   const waits: number[] = [];
   const ended = runDaemon(context, ({ settings }) => {
-    waits.push(settings.targets[0]?.wait.min ?? 0);
+    const wait = settings.targets[0]?.wait.min ?? 0;
+    waits.push(wait);
+    if (wait === 3000) throw new Error("no daemon for that");
     return { notReady: () => [], status: () => ({}), synced: async () => {}, refresh() {}, async stop() {} };
   });
   await waitFor("the start", () => isStarted, { within: 10_000 });
@@ -51,9 +53,12 @@ it("a configuration file that is edited is applied without a signal; while it is
   expect(errors).toEqual(["configuration not applied; the old one stays"]);
   config("2s");
   await waitFor("the next", () => waits.length === 2, { within: 20_000 });
+  config("3s");
+  await waitFor("the one before", () => waits.length === 4, { within: 20_000 });
   stopping.abort();
   expect(await ended).toBe(0);
-  expect(waits).toEqual([1000, 2000]);
+  expect(waits).toEqual([1000, 2000, 3000, 2000]);
+  expect(errors).toHaveLength(2);
 });
 
 it("certificates that are replaced count without a restart of the process; while one is not there, the old ones stay", async () => {

@@ -106,24 +106,30 @@ describe("overrides at the start of a process", () => {
   } as const;
 
   /** Over a backend whose notes a test tells, and a state folder that is only kept in mind. */
-  const starting = async (state: Map<string, string>) => {
+  const starting = async (state: Map<string, string>, leased: { node?: string } = {}) => {
     const cell = createCell<ReadonlyMap<string, string>>();
+    const warnings: string[] = [];
     const watch = () => ({ ...cell, refresh() {}, close: async () => {} });
     const memory = await openMemory();
     const notes = memory.notes?.("overrides");
     if (!notes) throw new Error("no notes");
     const overrides = createOverrides({
       backends: [{ ...memory, notes: () => ({ ...notes, watch }) }],
-      log,
+      log: { ...log, warn: (_: unknown, said: string) => void warnings.push(said) } as Log,
       state: { read: async (name) => state.get(name), write: async (name, to) => void state.set(name, to) },
       changed() {},
-      nodeIn: () => undefined,
+      nodeIn: () => leased.node,
       containerOf: () => "c1",
       fate: () => "live",
       ask() {},
     });
     await new Promise(setImmediate);
-    return { cell, overrides, state: () => overrides.apply([reasoned()]).registered[0]?.instance.state };
+    return {
+      cell,
+      overrides,
+      warnings,
+      state: () => overrides.apply([reasoned()]).registered[0]?.instance.state,
+    };
   };
 
   it("waits for the first answer, so that a restart takes nothing back for a moment", async () => {
@@ -154,6 +160,19 @@ describe("overrides at the start of a process", () => {
     expect(stranger.overrides.isReady()).toBe(true);
     expect(stranger.state()).toBe("ready");
     await stranger.overrides.close();
+  });
+
+  it("leaves it to the lease to tell of a backend that it has not reached yet", async () => {
+    const leased: { node?: string } = {};
+    const { cell, overrides, warnings } = await starting(new Map(), leased);
+    cell.fail(problem);
+    expect(warnings).toEqual([]);
+    cell.set(new Map());
+    leased.node = target.node;
+    cell.fail(problem);
+    cell.fail(problem);
+    expect(warnings).toEqual(["overrides are not reached; the last known ones count"]);
+    await overrides.close();
   });
 
   it("leaves out a note that cannot be read, and no other", async () => {

@@ -181,7 +181,9 @@ export function createOverrides(options: OverridesOptions): Overrides {
   };
   const look = (one: Watched) => {
     const now = one.source.current();
-    const { problem } = now;
+    // Of a backend that was never reached the lease tells; a folder is even made by it.
+    const isNews = now.problem?.kind !== "unreachable" || options.nodeIn(one.backend) !== undefined;
+    const problem = isNews ? now.problem : undefined;
     if (problem && problem.kind !== one.told) {
       const what = "overrides are not reached; the last known ones count";
       log.warn({ backend: one.backend.title, err: problem.error }, what);
