@@ -17,18 +17,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadTemplate } from "../../src/templater/load.ts";
 import { renderTemplate } from "../../src/templater/render.ts";
 import { exec } from "../servers/exec.ts";
-import { startHaproxy } from "../servers/haproxy.ts";
-import { startNginx } from "../servers/nginx.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import type { TestServer } from "../servers/server.ts";
 import { waitFor } from "../servers/wait.ts";
+import { frontProxies } from "./front-proxies.ts";
 import { instance, worldOf } from "./golden/world.ts";
-
-const proxies = [
-  { file: "haproxy.cfg", start: (config: string, dir: string) => startHaproxy({ config, dir }) },
-  { file: "nginx.conf", start: (config: string, dir: string) => startNginx({ config, dir }) },
-];
 
 const host = "www.example.com";
 const client = "192.0.2.7";
@@ -47,7 +41,7 @@ function ask(socket: Socket): Promise<string> {
   });
 }
 
-describe.each(proxies)("behind another proxy: $file", ({ file, start }) => {
+describe.each(frontProxies)("behind another proxy: $file", ({ file, start }) => {
   let app: Server;
   let proxy: TestServer | undefined;
   let [plain, secure] = [0, 0];

@@ -16,20 +16,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadTemplate } from "../../src/templater/load.ts";
 import { renderTemplate } from "../../src/templater/render.ts";
 import { exec } from "../servers/exec.ts";
-import { startHaproxy } from "../servers/haproxy.ts";
-import { startNginx } from "../servers/nginx.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import type { TestServer } from "../servers/server.ts";
 import { waitFor } from "../servers/wait.ts";
+import { frontProxies } from "./front-proxies.ts";
 import { instance, worldOf } from "./golden/world.ts";
 
-const proxies = [
-  { file: "haproxy.cfg", start: (config: string, dir: string) => startHaproxy({ config, dir }) },
-  { file: "nginx.conf", start: (config: string, dir: string) => startNginx({ config, dir }) },
-];
-
-describe.each(proxies)("TLS through $file", ({ file, start }) => {
+describe.each(frontProxies)("TLS through $file", ({ file, start }) => {
   let app: Server;
   let rpc: Http2Server;
   let proxy: TestServer | undefined;

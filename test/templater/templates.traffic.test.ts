@@ -7,12 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Instance } from "../../src/instance.ts";
 import { loadTemplate } from "../../src/templater/load.ts";
 import { renderTemplate } from "../../src/templater/render.ts";
-import { startHaproxy } from "../servers/haproxy.ts";
-import { startNginx } from "../servers/nginx.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import type { TestServer } from "../servers/server.ts";
 import { waitFor } from "../servers/wait.ts";
+import { frontProxies } from "./front-proxies.ts";
 import { instance, worldOf } from "./golden/world.ts";
 
 interface Answer {
@@ -83,12 +82,7 @@ function upgrade(port: number, host: string): Promise<string> {
 const appOf = ({ body }: Answer) =>
   JSON.parse(body) as { readonly name: string; readonly url: string; readonly headers: IncomingHttpHeaders };
 
-const proxies = [
-  { file: "haproxy.cfg", start: (config: string, dir: string) => startHaproxy({ config, dir }) },
-  { file: "nginx.conf", start: (config: string, dir: string) => startNginx({ config, dir }) },
-];
-
-describe.each(proxies)("traffic through $file", ({ file, start }) => {
+describe.each(frontProxies)("traffic through $file", ({ file, start }) => {
   const apps: Server[] = [];
   let proxy: TestServer | undefined;
   let port = 0;
