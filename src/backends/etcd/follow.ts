@@ -1,6 +1,6 @@
 import { backoff, monotonic, pause } from "../../clock.ts";
-import { coded } from "../../errors.ts";
 import type { Problem } from "../../source.ts";
+import { problemOf } from "../problem.ts";
 import type { EtcdClient } from "./client.ts";
 
 /** Milliseconds after which a watch counts as having worked, so that the next retry is quick again. */
@@ -130,9 +130,4 @@ function followEtcd(client: EtcdClient, place: string, mirror: Mirror): Followin
 
   void follow(running.signal);
   return { refresh: () => void reread(round), stop: () => running.abort() };
-}
-
-function problemOf(cause: unknown): Problem {
-  const error = coded("BACKEND_UNREACHABLE", cause);
-  return { kind: error.code === "BACKEND_DENIED" ? "denied" : "unreachable", error };
 }

@@ -7,6 +7,7 @@ import type { Kv } from "../backend.ts";
 import { observeKeys } from "../key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree } from "../key-paths.ts";
 import { limited } from "../limited.ts";
+import { problemOf } from "../problem.ts";
 import { createFileNudge } from "./nudge.ts";
 import {
   type FileLayout,
@@ -95,9 +96,7 @@ export function createFileKv(
           previous = await call(ended.signal, () => read(previous));
           if (!ended.signal.aborted) cell.set(previous);
         } catch (error) {
-          const problem = fileError(title, error);
-          const kind = problem.code === "BACKEND_DENIED" ? "denied" : "unreachable";
-          if (!ended.signal.aborted) cell.fail({ kind, error: problem });
+          if (!ended.signal.aborted) cell.fail(problemOf(fileError(title, error)));
         }
       }
       reading = false;

@@ -4,6 +4,7 @@ import { encodeSegment } from "../../instance.ts";
 import { createCell } from "../../source.ts";
 import type { Lock, Tenure } from "../backend.ts";
 import { limited } from "../limited.ts";
+import { problemOf } from "../problem.ts";
 import { createTurns } from "../turns.ts";
 import { createFileNudge } from "./nudge.ts";
 import { fileError, firstBeat, listFolder, makeFolder, putFile, readText, remove, rewrite } from "./store.ts";
@@ -107,9 +108,7 @@ export function createFileLock(
           const now = await limited(ended.signal, latest, (error) => fileError(title, error));
           if (!ended.signal.aborted) cell.set(now && own(now));
         } catch (error) {
-          const problem = fileError(title, error);
-          const kind = problem.code === "BACKEND_DENIED" ? "denied" : "unreachable";
-          if (!ended.signal.aborted) cell.fail({ kind, error: problem });
+          if (!ended.signal.aborted) cell.fail(problemOf(fileError(title, error)));
         }
       };
       nudge.add(() => void look());

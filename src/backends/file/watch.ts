@@ -4,6 +4,7 @@ import { watch as watchFolders } from "chokidar";
 import { after, monotonic } from "../../clock.ts";
 import { limited } from "../limited.ts";
 import { createObservers, type Observers } from "../observers.ts";
+import { problemOf } from "../problem.ts";
 import { createRecords } from "../records.ts";
 import {
   decodeNode,
@@ -204,11 +205,7 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
         } catch (error) {
           if (ended.signal.aborted) break;
           broken = true;
-          const problem = fileError(title, error);
-          observers.fail({
-            kind: problem.code === "BACKEND_DENIED" ? "denied" : "unreachable",
-            error: problem,
-          });
+          observers.fail(problemOf(fileError(title, error)));
         }
       }
       working = false;

@@ -1,6 +1,7 @@
 import { backoff, pause } from "../../clock.ts";
 import { coded } from "../../errors.ts";
 import type { Problem } from "../../source.ts";
+import { problemOf } from "../problem.ts";
 import { aborted, type Connection, type Watcher, type Znode } from "./connection.ts";
 
 /** A node, and the names of those below it. */
@@ -155,11 +156,6 @@ export function createZookeeperFollow(
       end();
     },
   };
-}
-
-function problemOf(error: unknown): Problem {
-  const cause = coded("BACKEND_UNREACHABLE", error);
-  return { kind: cause.code === "BACKEND_DENIED" ? "denied" : "unreachable", error: cause };
 }
 
 /** ms between two tries. A server that comes back is noticed within a second; a right does not come that soon. */

@@ -1,10 +1,9 @@
 import { backoff, pause } from "../../clock.ts";
-import { coded } from "../../errors.ts";
 import { encodeSegment, type Instance } from "../../instance.ts";
-import type { Problem } from "../../source.ts";
 import type { Interest, Observation } from "../backend.ts";
 import type { Layout } from "../layouts/layout.ts";
 import { createObservers } from "../observers.ts";
+import { problemOf } from "../problem.ts";
 import { inOrder, shareSnapshot } from "../records.ts";
 import type { Connection } from "./connection.ts";
 import { createTree, type Tree, type Wanted } from "./tree.ts";
@@ -133,9 +132,4 @@ export function createZookeeperWatch(
     },
     close: observers.close,
   };
-}
-
-function problemOf(cause: unknown): Problem {
-  const error = coded("BACKEND_UNREACHABLE", cause);
-  return { kind: error.code === "BACKEND_DENIED" ? "denied" : "unreachable", error };
 }
