@@ -37,6 +37,14 @@ export async function pauseUntil(moment: number, signal?: AbortSignal): Promise<
   if (rest > 0) await pause(rest, signal);
 }
 
+/** Resolves when `signal` has aborted; never rejects. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** Resolves after `ms` (at most 24 days), or at once when `signal` is aborted; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

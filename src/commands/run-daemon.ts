@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "../backends/backend.ts";
-import { deadline } from "../clock.ts";
+import { deadline, untilAborted } from "../clock.ts";
 import { certificateFiles } from "../config/certificate-files.ts";
 import { MistakesError } from "../config/mistake.ts";
 import type { Settings } from "../config/settings.ts";
@@ -69,7 +69,7 @@ export async function runDaemon(given: Context, start: Start): Promise<number> {
         { version: context.version, pid: process.pid, listen: server?.address, config: settings.configFile },
         `${context.command} started`,
       );
-      await aborted(context.stop);
+      await untilAborted(context.stop);
       log.info({}, "stopping");
       return 0;
     } finally {
@@ -226,11 +226,4 @@ function sameSettings(a: Settings, b: Settings): boolean {
 function mistakesOf(error: unknown): readonly PortolanError[] {
   if (!(error instanceof MistakesError)) return [coded("FAILED", error)];
   return error.mistakes.map(({ code, text }) => new PortolanError(code, text));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 import type { Backend } from "../backends/backend.ts";
+import { untilAborted } from "../clock.ts";
 import type { Instance } from "../instance.ts";
 import type { Container } from "./docker/container.ts";
 import { probeOf } from "./roles/connect.ts";
@@ -93,7 +94,7 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
   const onceRecalled =
     (begin: Followed["begin"]): Followed["begin"] =>
     async (place, ended) => {
-      await Promise.race([recalled, aborted(ended)]);
+      await Promise.race([recalled, untilAborted(ended)]);
       if (!ended.aborted) await begin(place, ended);
     };
   let asked: readonly Reasoned[] = [];
@@ -148,12 +149,4 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
     revision: () => revision,
     close: watch.close,
   };
-}
-
-/** Resolves when the signal has aborted. */
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    if (signal.aborted) resolve();
-  });
 }
