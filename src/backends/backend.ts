@@ -171,6 +171,11 @@ export type Tenure =
        * Whoever guards something with the lock refuses what comes with a smaller one.
        */
       readonly token: string;
+      /**
+       * The token of the holding under the contender's own name that this call took over; absent in all other
+       * answers.
+       */
+      readonly follows?: string;
       /** Seconds, from the begin of the call on, in which nobody else gets the lock. */
       readonly ttl: number;
     }
@@ -186,7 +191,12 @@ export type Tenure =
  * token protects what it does then.
  */
 export interface Lock {
-  /** Beats once where the lock is held, else takes it where it is free. Never waits for its turn. */
+  /**
+   * Beats once where the lock is held, else takes it where it is free. Never waits for its turn. The first call of all
+   * that is answered also takes a lock that stands under the contender's own name, with a new token: who held it
+   * was the process before this one, which is gone or is told so by its next call. No later call does, or two processes
+   * of one name would take it from each other for ever.
+   */
   renew(signal: AbortSignal): Promise<Tenure>;
   /** Who holds it, undefined for nobody: a contender renews when that changes. */
   watch(): Source<string | undefined>;

@@ -4,6 +4,7 @@ import type { Kv, Lock, NoteArea, Notes } from "./backend.ts";
 import { observeKeys } from "./key-observation.ts";
 import { directlyBelow, inKeyOrder, shareTree, trimmed } from "./key-paths.ts";
 import { createNotes, type NotePlace } from "./notes.ts";
+import { createSuccession } from "./succession.ts";
 
 /** Keys and values of this process. */
 export function createMemoryKv(): Kv & Pick<NotePlace, "exchange"> {
@@ -75,39 +76,47 @@ export function createMemoryKv(): Kv & Pick<NotePlace, "exchange"> {
 
 /** Locks among contenders of this process, which all die together: nothing expires. */
 export function createMemoryLocks(): (name: string, contender: string, ttl: number) => Lock {
-  const holders = new Map<string, { readonly contender: string; readonly token: string }>();
+  const holders = new Map<
+    string,
+    { readonly contender: string; readonly token: string; readonly by: unknown }
+  >();
   const listeners = new Set<() => void>();
   let last = 0;
   const changed = () => {
     for (const listener of [...listeners]) listener();
   };
 
-  return (name, contender, ttl) => ({
-    async renew(signal) {
-      assertLive(signal);
-      const holder = holders.get(name);
-      if (holder && holder.contender !== contender) return { held: false, holder: holder.contender };
-      if (holder) return { held: true, token: holder.token, ttl };
-      last += 1;
-      const token = String(last);
-      holders.set(name, { contender, token });
-      changed();
-      return { held: true, token, ttl };
-    },
-    watch() {
-      const cell = createCell<string | undefined>();
-      const look = () => cell.set(holders.get(name)?.contender);
-      look();
-      listeners.add(look);
-      const { current, subscribe } = cell;
-      return { current, subscribe, refresh: look, close: async () => void listeners.delete(look) };
-    },
-    async release() {
-      if (holders.get(name)?.contender !== contender) return;
-      holders.delete(name);
-      changed();
-    },
-  });
+  return (name, contender, ttl) => {
+    const by = {};
+    const succession = createSuccession(contender);
+    return {
+      async renew(signal) {
+        assertLive(signal);
+        const holder = holders.get(name);
+        if (holder?.by === by) return succession.holds(holder.token, ttl);
+        if (holder && !succession.takesFrom(holder.contender)) return succession.waits(holder.contender);
+        succession.takes(holder?.token);
+        last += 1;
+        const token = String(last);
+        holders.set(name, { contender, token, by });
+        changed();
+        return succession.holds(token, ttl);
+      },
+      watch() {
+        const cell = createCell<string | undefined>();
+        const look = () => cell.set(holders.get(name)?.contender);
+        look();
+        listeners.add(look);
+        const { current, subscribe } = cell;
+        return { current, subscribe, refresh: look, close: async () => void listeners.delete(look) };
+      },
+      async release() {
+        if (holders.get(name)?.by !== by) return;
+        holders.delete(name);
+        changed();
+      },
+    };
+  };
 }
 
 /** Notes among parts of this process, which all die together: those that are held do not expire either. */

@@ -71,7 +71,7 @@ export function inquiry(probes: ProbeSettings, elections: Elections | undefined)
     // Who gets no traffic is no candidate.
     if (instance.state !== "ready") return fixed({ finding: { role: "slave" } });
     const { id, service } = instance;
-    return electing(() => elections.open(service, id), id, elections.keeps, elections.promote?.(instance));
+    return electing(() => elections.open(service, id), elections.keeps, elections.promote?.(instance));
   };
 }
 

@@ -23,7 +23,6 @@ let before = "";
 await contend(
   lock,
   {
-    contender: who,
     before: () => (token ? { role: "master", epoch: token } : undefined),
     keeps: () => true,
     tell({ finding }) {

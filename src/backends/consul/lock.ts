@@ -1,7 +1,8 @@
 import { PortolanError } from "../../errors.ts";
 import { encodeSegment } from "../../instance.ts";
 import type { Lock, Tenure } from "../backend.ts";
-import { assertMayRead, entriesOf, putKey } from "../consulkv/keys.ts";
+import { assertMayRead, entriesOf, putKey, removeKey } from "../consulkv/keys.ts";
+import { createSuccession } from "../succession.ts";
 import type { ConsulApi } from "./api.ts";
 import { watchQuery } from "./query.ts";
 import type { Retries } from "./retries.ts";
@@ -9,7 +10,8 @@ import { createConsulSession, sessionTtl } from "./session.ts";
 
 /**
  * The key `portolan/locks/<name>`, which a session of its holder holds and takes with it, and which holds its name.
- * Whoever creates it has the lock; the token is the index at which it was created. Consul ends a session that is
+ * Whoever creates it, where it is absent or in the place of the holding of the same contender's earlier process, has the
+ * lock; the token is the index at which it was created. Consul ends a session that is
  * silent after one to two times its time to live.
  */
 export function createConsulLock(
@@ -22,6 +24,8 @@ export function createConsulLock(
   /** It may hold the lock, or wait for its next try. */
   const session = createConsulSession(api, `portolan lock ${name}`, granted);
 
+  const succession = createSuccession(contender);
+
   const holderIn = (body: unknown) => entriesOf(body).find((entry) => entry.key === key);
 
   return {
@@ -31,10 +35,14 @@ export function createConsulLock(
         const { body } = await api.tree(key, { index: 0, consistent: true }, signal);
         const holder = holderIn(body);
         if (holder && holder.session !== undefined && holder.session === session.current()) {
-          return { held: true, token: String(createdIn(body, key)), ttl: granted };
+          return succession.holds(String(createdIn(body, key)), granted);
         }
-        if (holder) return { held: false, holder: holder.text };
-        await api.transaction(putKey(key, contender, undefined, await session.take(signal)), signal);
+        if (holder && !succession.takesFrom(holder.text)) return succession.waits(holder.text);
+        // Created anew, because its creation makes the token.
+        const removed = holder ? removeKey(key, holder) : [];
+        succession.takes(holder && String(createdIn(body, key)));
+        const created = putKey(key, contender, undefined, await session.take(signal));
+        await api.transaction([...removed, ...created], signal);
       }
     },
 

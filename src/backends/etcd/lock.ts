@@ -1,6 +1,7 @@
 import { encodeSegment } from "../../instance.ts";
 import { createCell } from "../../source.ts";
 import type { Lock, Tenure } from "../backend.ts";
+import { createSuccession } from "../succession.ts";
 import type { EtcdClient } from "./client.ts";
 import type { Follow } from "./follow.ts";
 import { entriesOf } from "./node.ts";
@@ -8,8 +9,9 @@ import { createOwnLease } from "./own-lease.ts";
 import { op, when } from "./txn.ts";
 
 /**
- * The key `<root>/locks/<name>`, which hangs on a lease of its holder and holds its name. Whoever creates it has the
- * lock; the token is the store's revision at that moment, which only grows.
+ * The key `<root>/locks/<name>`, which hangs on a lease of its holder and holds its name. Whoever creates it, or
+ * writes it over the holding of the same contender's earlier process, has the lock; the token is the store's revision at
+ * that moment, which only grows.
  */
 export function createEtcdLock(
   client: EtcdClient,
@@ -21,6 +23,7 @@ export function createEtcdLock(
   const lease = createOwnLease(client, ttl);
   /** Of the lock as we hold it. */
   let token: string | undefined;
+  const succession = createSuccession(contender);
 
   const beat = async (signal: AbortSignal): Promise<Tenure | undefined> => {
     const id = lease.current();
@@ -42,14 +45,16 @@ export function createEtcdLock(
       for (;;) {
         // Looked at first, so that those who wait take no leases.
         const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
-        if (holder && holder.lease !== lease.current()) return { held: false, holder: holder.text };
+        const isOurs = holder !== undefined && holder.lease === lease.current();
+        if (holder && !isOurs && !succession.takesFrom(holder.text)) return succession.waits(holder.text);
         const { id, ttl: seconds } = await lease.take(signal);
-        // What is ours without our knowing, because its answer was lost, has its token from then.
-        if (holder) await client.txn([when.held(key, id)], [op.remove(key)], [], signal);
-        const taken = await client.txn([when.absent(key)], [op.put(key, contender, id)], [], signal);
+        if (!isOurs) succession.takes(holder?.revision);
+        // Written once more where it is ours without our knowing, because the answer was lost: with a token that we know.
+        const asSeen = [when.unmodified(key, holder?.revision ?? "0")];
+        const taken = await client.txn(asSeen, [op.put(key, contender, id)], [], signal);
         if (!taken.succeeded) continue;
         token = taken.header.revision;
-        return { held: true, token, ttl: seconds };
+        return succession.holds(token, seconds);
       }
     },
 

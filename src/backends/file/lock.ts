@@ -5,7 +5,8 @@ import { createCell } from "../../source.ts";
 import type { Lock, Tenure } from "../backend.ts";
 import { limited } from "../limited.ts";
 import { problemOf } from "../problem.ts";
-import { createTurns } from "../turns.ts";
+import { createSuccession } from "../succession.ts";
+import { createFileCalls } from "./calls.ts";
 import { createFileNudge } from "./nudge.ts";
 import { fileError, firstBeat, listFolder, makeFolder, putFile, readText, remove, rewrite } from "./store.ts";
 
@@ -28,7 +29,8 @@ interface Latest {
 
 /**
  * The files `locks/<name>/<token>`: the greatest token has the lock, until its file says that it is free or has not
- * changed for its time to live, which everybody judges on its own clock. Taking the lock is making the
+ * changed for its time to live, which everybody judges on its own clock, or its contender has another process, which takes
+ * it over. Taking the lock is making the
  * file of the next token, which one of all succeeds in; so the token only grows, as long as nobody removes the folder.
  */
 export function createFileLock(
@@ -37,17 +39,12 @@ export function createFileLock(
   { name, contender, ttl }: { readonly name: string; readonly contender: string; readonly ttl: number },
 ): Lock {
   const folder = join(root, "locks", encodeSegment(name));
-  const inTurn = createTurns();
-  const call = <T>(signal: AbortSignal, work: () => Promise<T>) =>
-    limited(
-      signal,
-      () => inTurn(work),
-      (error) => fileError(title, error),
-    );
+  const call = createFileCalls(title);
   const fileOf = (token: number) => join(folder, String(token));
   const encode = (state: Holding["state"], beat: number) =>
     `${JSON.stringify({ contender, ttl, state, beat })}\n`;
 
+  const succession = createSuccession(contender);
   let held: { readonly token: number; beat: number } | undefined;
 
   const tokens = async () =>
@@ -85,13 +82,14 @@ export function createFileLock(
     for (;;) {
       const now = await latest();
       const holder = now && judge(now);
-      if (holder !== undefined) return { held: false, holder };
+      if (holder !== undefined && !succession.takesFrom(holder)) return succession.waits(holder);
       await makeFolder(folder);
       const token = (now?.token ?? 0) + 1;
       if (!(await putFile(fileOf(token), encode("held", firstBeat), contender, "create"))) continue;
       held = { token, beat: firstBeat };
+      succession.takes(holder && String(now?.token));
       for (const old of await tokens()) if (old < token) await remove(fileOf(old));
-      return { held: true, token: String(token), ttl };
+      return succession.holds(String(token), ttl);
     }
   };
 

@@ -1,14 +1,16 @@
 import { encodeSegment } from "../../instance.ts";
 import { createCell } from "../../source.ts";
 import type { Lock, Tenure } from "../backend.ts";
+import { createSuccession } from "../succession.ts";
 import type { Connection } from "./connection.ts";
 import type { ZookeeperFollow } from "./follow.ts";
 import { createOwnSession } from "./own-session.ts";
 import type { Connector } from "./session.ts";
 
 /**
- * The ephemeral node `<root>/locks/<name>`, which holds the name of its holder. Whoever creates it has the lock; the
- * token is the transaction that created it.
+ * The ephemeral node `<root>/locks/<name>`, which holds the name of its holder. Whoever creates it, where it is absent
+ * or in the place of the holding of the same contender's earlier process, has the lock; the token is the transaction that
+ * created it.
  */
 export function createZookeeperLock(
   title: string,
@@ -20,14 +22,18 @@ export function createZookeeperLock(
   const path = `${root}/locks/${encodeSegment(name)}`;
   const session = createOwnSession(title, connect);
 
+  const succession = createSuccession(contender);
+
   const contend = async (on: Connection): Promise<Tenure> => {
     for (;;) {
       const node = await on.read(path);
       if (node?.holder === on.session.id) {
-        return { held: true, token: node.created, ttl: on.session.timeout / 1000 };
+        return succession.holds(node.created, on.session.timeout / 1000);
       }
-      if (node) return { held: false, holder: node.text };
-      await on.create(path, contender, "ephemeral");
+      if (node && !succession.takesFrom(node.text)) return succession.waits(node.text);
+      succession.takes(node?.created);
+      if (node) await on.replace(path, node.version, contender, "ephemeral");
+      else await on.create(path, contender, "ephemeral");
     }
   };
 

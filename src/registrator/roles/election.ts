@@ -7,7 +7,7 @@ export interface Ballot {
   renew(
     signal: AbortSignal,
   ): Promise<
-    | { readonly held: true; readonly token: string; readonly ttl: number }
+    | { readonly held: true; readonly token: string; readonly follows?: string; readonly ttl: number }
     | { readonly held: false; readonly holder: string }
   >;
   watch(): { subscribe(listener: () => void): () => void; close(): Promise<void> };
@@ -26,13 +26,9 @@ const margin = 0.1;
 const farewell = 2_000;
 /** ms between a promotion that failed and the next time to contend, at least: others are to have their turn. */
 const penance = 1_000;
-/** ms that others leave to the next process of a holder, which is to keep the role, when its lock has run out. */
-const courtesy = 300;
 
 /** Who contends, and what it wants to know of that. */
 export interface Candidate {
-  /** Its name, which no other has that wants the same lock. */
-  readonly contender: string;
   /** What is published for it now. */
   before(): Finding | undefined;
   tell(verdict: Verdict): void;
@@ -45,8 +41,8 @@ export interface Candidate {
 /**
  * Contends for a lock until `ended`: the holder is master, with the lock's token as the epoch of its claim, the
  * others are slaves. A holder that cannot renew in time ceases to be master before anybody else can be one, by this
- * process's own clock. `before` is what an earlier process published for this contender: it counts as long as the lock
- * is still held under that name. At the end the lock is given up, unless `keeps` says otherwise.
+ * process's own clock. `before` is what an earlier process published for this contender: until the store has answered
+ * for the first time it is not taken back, and a lock that still stands under this name is taken over. At the end the lock is given up, unless `keeps` says otherwise.
  *
  * With `promote` the holder is master once that is done, and a slave until then. It runs once for each token, but not
  * for the first one of a process that has kept the role of the one before it. Where it fails, the lock is given up,
@@ -54,7 +50,7 @@ export interface Candidate {
  */
 export async function contend(
   ballot: Ballot,
-  { contender, before, tell, keeps, promote }: Candidate,
+  { before, tell, keeps, promote }: Candidate,
   ended: AbortSignal,
 ): Promise<void> {
   let nudge = () => {};
@@ -66,17 +62,16 @@ export async function contend(
   let finding = before();
   /** Of the token that is held, or was held last. */
   let promotion: Promotion | undefined;
-  /** The lock of the process before this one has not run out yet. */
-  let inherits = false;
+  /** What the holding that began last took over. */
+  let follows: string | undefined;
   let failures = 0;
   let refusals = 0;
   let wait = 5_000;
 
   const begin = async (token: string): Promise<Promotion> => {
     await promotion?.end();
-    const published = before();
-    const isKept = published?.role === "master" && (inherits || published.epoch === token);
-    inherits = false;
+    const { role, epoch } = before() ?? {};
+    const isKept = role === "master" && epoch !== undefined && [token, follows].includes(epoch);
     return promote === undefined || isKept ? promoted(token) : beginPromotion(token, promote, () => nudge());
   };
   /** What is under way for a lock that is lost is done again when it is won again. */
@@ -96,6 +91,7 @@ export async function contend(
       const tenure = await ballot.renew(deadline(Math.min(wait, left()), ended));
       failures = 0;
       if (tenure.held) {
+        follows = tenure.follows ?? follows;
         until = began + tenure.ttl * 1000 * (1 - margin);
         wait = (tenure.ttl * 1000) / 3;
         // The call itself may have taken longer than the lock lives.
@@ -116,8 +112,7 @@ export async function contend(
         }
       } else {
         until = undefined;
-        inherits = tenure.holder === contender;
-        finding = (inherits ? before() : undefined) ?? { role: "slave" };
+        finding = { role: "slave" };
         tell({ finding });
         await cancel();
       }
@@ -131,8 +126,6 @@ export async function contend(
     }
     const next = failures > 0 ? Math.min(200 + backoff(failures, 200, 2_000), left()) : wait;
     await pause(next, changed.signal);
-    const isOfOthers = until === undefined && finding?.role === "slave" && !inherits;
-    if (isOfOthers && changed.signal.aborted) await pause(courtesy, ended);
   }
   unsubscribe();
   await watching.close();

@@ -137,16 +137,11 @@ export function fixed(standing: Partial<Standing>): Followed["begin"] {
 }
 
 /** Contends for a lock until `ended`. */
-export function electing(
-  open: () => Ballot,
-  contender: string,
-  keeps: () => boolean,
-  promote?: Promote,
-): Followed["begin"] {
+export function electing(open: () => Ballot, keeps: () => boolean, promote?: Promote): Followed["begin"] {
   return (place, ended) => {
     const before = () => place.standing().finding;
     const tell = ({ finding, problem }: Verdict) => place.put({ ...unprobed, finding, problem });
-    return contend(open(), { contender, before, tell, keeps, promote }, ended);
+    return contend(open(), { before, tell, keeps, promote }, ended);
   };
 }
 

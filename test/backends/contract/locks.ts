@@ -39,6 +39,50 @@ export function locksSuite(stage: Stage): void {
       await one.release(signal);
     });
 
+    it("are taken over by the contender's next process, with the next token and without going back", async ({
+      skip,
+    }) => {
+      const name = someName();
+      const [old, other] = [contend(name, "one", skip), contend(name, "two", skip)];
+      const first = tokenOf(await old.renew(signal));
+      const next = contend(name, "one", skip);
+      const taken = await next.renew(signal);
+      const second = tokenOf(taken);
+      expect(second).toBeGreaterThan(first);
+      expect(taken).toHaveProperty("follows", String(first));
+      for (let n = 0; n < 2; n += 1) {
+        expect(await old.renew(signal)).toEqual({ held: false, holder: "one" });
+        expect(await other.renew(signal)).toEqual({ held: false, holder: "one" });
+        const still = await next.renew(signal);
+        expect(tokenOf(still)).toBe(second);
+        expect(still).not.toHaveProperty("follows");
+      }
+      // What the old one gives up is nothing that it holds.
+      await old.release(signal);
+      expect(tokenOf(await next.renew(signal))).toBe(second);
+      await next.release(signal);
+      const third = await other.renew(signal);
+      expect(tokenOf(third)).toBeGreaterThan(second);
+      expect(third).not.toHaveProperty("follows");
+      await other.release(signal);
+    });
+
+    it("that another one got in between are not taken over", async ({ skip }) => {
+      const name = someName();
+      const [one, two] = [contend(name, "one", skip), contend(name, "two", skip)];
+      const first = tokenOf(await one.renew(signal));
+      await one.release(signal);
+      const second = tokenOf(await two.renew(signal));
+      const next = contend(name, "one", skip);
+      expect(await next.renew(signal)).toEqual({ held: false, holder: "two" });
+      await two.release(signal);
+      const third = await next.renew(signal);
+      expect(third).not.toHaveProperty("follows");
+      expect(tokenOf(third)).toBeGreaterThan(second);
+      expect(second).toBeGreaterThan(first);
+      for (const lock of [one, two, next]) await lock.release(signal);
+    });
+
     it("of different names have nothing to do with one another", async ({ skip }) => {
       const locks = [contend(someName(), "one", skip), contend(someName(), "two", skip)];
       for (const lock of locks) expect((await lock.renew(signal)).held).toBe(true);
