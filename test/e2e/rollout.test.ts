@@ -1,11 +1,13 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { acknowledged, encodeAcknowledgement } from "../../src/acknowledgement.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import { runHere, startHere } from "../commands/run-here.ts";
+import { installCompose } from "../servers/compose.ts";
 import { startConsul } from "../servers/consul.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
+import { exec } from "../servers/exec.ts";
 import { webImage } from "../servers/image.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
@@ -82,61 +84,60 @@ describe("portolan rollout", () => {
 
   it("makes what compose has scaled anew by compose; the old one goes on where the new one does not get ready", async () => {
     const dir = tempDir("compose");
-    const calls = join(dir, "calls");
-    const labels = { service: "app", project: "shop", "project.config_files": "/srv/shop/compose.yaml" };
-    const given = Object.entries(labels).flatMap(
-      ([key, value]) => `--label=com.docker.compose.${key}=${value}`,
-    );
-    const run = ["run", "--detach", "--publish", "80", `--label=${stage.mark}`];
-    const app = ["--label=SERVICE_NAME=app", "--label=SERVICE_DRAIN=0", "--stop-timeout=0"];
-    const of = (name: string, more: readonly string[] = given) => [...run, ...app, `--name=${name}`, ...more];
-    await host.docker([...of("app-1"), webImage]);
-    await host.docker([...of("app-2"), webImage]);
-    await host.docker([...of("alone", []), webImage]);
-    onTestFinished(
-      async () => void (await host.docker(["rm", "--force", "app-1", "app-2", "app-3", "app-4", "alone"])),
-    );
-    const apps = () => stage.records("app").map(({ container, state }) => `${container?.name} ${state}`);
+    const PATH = `${await installCompose()}:${process.env.PATH}`;
+    const file = join(dir, "compose.yaml");
+    const labels = [stage.mark, "SERVICE_NAME=app", "SERVICE_DRAIN=0"];
+    const app = { image: webImage, labels, ports: ["80"], stop_grace_period: "0s" };
+    const write = (more: object = {}) =>
+      writeFileSync(file, JSON.stringify({ services: { app: { ...app, ...more } } }));
+    const compose = (...args: readonly string[]) =>
+      exec("docker", ["compose", "--project-name", "shop", "--file", file, ...args], {
+        env: { PATH, DOCKER_HOST: host.dockerHost },
+        within: 60_000,
+      });
+    write();
+    onTestFinished(async () => {
+      await compose("down", "--timeout", "0");
+      await host.docker(["rm", "--force", "alone"]);
+    });
+    await compose("up", "--detach", "--scale", "app=2");
+    const run = ["run", "--detach", "--publish", "80", `--label=${stage.mark}`, "--label=SERVICE_NAME=app"];
+    await host.docker([...run, "--name=alone", webImage]);
+    /** Whatever stands between the words of compose's names: its versions differ. */
+    const apps = () =>
+      stage
+        .records("app")
+        .map(({ container, state }) => `${container?.name.replace(/^shop.app./, "app-")} ${state}`);
     const are = (...expected: readonly string[]) =>
       waitFor(`apps: ${expected}`, () => apps().join() === expected.join(), soon);
     await are("alone ready", "app-1 ready", "app-2 ready");
-
-    // Debian's Docker comes without compose: what it would be told is noted, and done.
-    const compose = (name: string, more: readonly string[]) =>
-      writeFileSync(
-        join(dir, "docker"),
-        `#!/bin/sh
-echo "$COMPOSE_PROJECT_NAME $COMPOSE_FILE $*" >> ${calls}
-PATH=\${PATH#*:}
-[ "$1" = compose ] && set -- ${[...of(name), ...more, webImage].join(" ")}
-exec docker "$@" > /dev/null
-`,
-        { mode: 0o755 },
-      );
+    const idOf = (name: string) =>
+      stage.records("app").find(({ container }) => container?.name === name)?.container?.id ?? "";
+    const names = stage.records("app").map(({ container }) => container?.name ?? "");
+    const [first = "", second = ""] = names.filter((name) => name.startsWith("shop"));
+    const [id, other] = [idOf(first), idOf(second)];
     const rollout = (name: string, ...more: readonly string[]) =>
-      portolan(["rollout", name, ...stage.options, ...more], { PATH: `${dir}:${process.env.PATH}` });
-    const called = "shop /srv/shop/compose.yaml compose up -d --no-deps --no-recreate --scale app=3 app\n";
+      portolan(["rollout", name, ...stage.options, ...more], { PATH });
 
-    compose("app-3", ["--health-cmd=false", "--health-interval=1h"]);
-    const failed = await rollout("app-1", "--timeout", "1s");
+    write({ healthcheck: { test: "false", interval: "1h" } });
+    const failed = await rollout(first, "--timeout", "1s");
     expect(failed, failed.stderr).toMatchObject({ code: 1, stdout: "" });
-    expect(failed.stderr).toContain("no new ready instance of app within 1 s after app-1");
-    expect(readFileSync(calls, "utf8")).toBe(called);
+    expect(failed.stderr).toContain(`no new ready instance of app within 1 s after ${first}`);
     await are("alone ready", "app-1 ready", "app-2 ready", "app-3 starting");
-    await host.docker(["rm", "--force", "app-3"]);
+    expect([idOf(first), idOf(second)]).toEqual([id, other]);
+    await host.docker(["rm", "--force", first.replace(/1$/, "3")]);
     await are("alone ready", "app-1 ready", "app-2 ready");
 
-    compose("app-4", []);
-    const id = stage.records("app").find(({ container }) => container?.name === "app-1")?.container?.id;
-    const ended = await rollout("app-1");
-    expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: "app-1\n" });
-    const shop = "shop /srv/shop/compose.yaml";
-    expect(readFileSync(calls, "utf8")).toBe(`${called}${called}${shop} stop ${id}\n${shop} rm ${id}\n`);
-    await are("alone ready", "app-2 ready", "app-4 ready");
+    write();
+    const ended = await rollout(first);
+    expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${first}\n` });
+    await are("alone ready", "app-2 ready", "app-3 ready");
+    expect(idOf(second)).toBe(other);
+    expect(await host.docker(["ps", "--all", "--quiet", "--no-trunc"])).not.toContain(id);
 
-    const other = await rollout("alone");
-    expect(other).toMatchObject({ code: 78, stdout: "" });
-    expect(other.stderr).toContain("compose has not made alone, so nobody knows how to replace it");
+    const alone = await rollout("alone");
+    expect(alone).toMatchObject({ code: 78, stdout: "" });
+    expect(alone.stderr).toContain("compose has not made alone, so nobody knows how to replace it");
   });
 
   it("does not drain the last ready instance of a service", async () => {

@@ -1,7 +1,8 @@
 // A Docker host on which the commands of the examples are run as they stand in their READMEs.
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { installCompose } from "../servers/compose.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
 import { exec } from "../servers/exec.ts";
 import { get } from "../servers/http.ts";
@@ -29,14 +30,12 @@ export interface Stage extends DockerHost {
  */
 export async function startStage(): Promise<Stage> {
   const checkout = tempDir("checkout");
-  const [host, programs] = await Promise.all([
+  const [host, bin, programs] = await Promise.all([
     startDockerHost({ inMemory: true }),
-    ensureInstalled(["docker", "compose", "haproxy", "nginx"]),
+    installCompose(),
+    ensureInstalled(["haproxy", "nginx"]),
     copyBuilt(checkout),
   ]);
-  const bin = tempDir("bin");
-  const script = dockerScript(programs.docker.docker, programs.compose.compose);
-  writeFileSync(join(bin, "docker"), script, { mode: 0o755 });
   await Promise.all([
     importNode(host),
     importMachineImage(host, "haproxy:3.2-alpine", programs.haproxy.haproxy),
@@ -106,19 +105,6 @@ function stageOn(host: DockerHost, checkout: string, bin: string): Stage {
 export function readmeBlocks(example: string): readonly string[] {
   const text = readFileSync(join(import.meta.dirname, "../../examples", example, "README.md"), "utf8");
   return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
-}
-
-/** A `docker` that also knows `docker compose` where that is a program of its own, as in Debian 12. */
-function dockerScript(docker: string, compose: string): string {
-  return [
-    "#!/bin/sh",
-    'if [ "$1" = compose ]; then',
-    "  shift",
-    `  exec ${compose} "$@"`,
-    "fi",
-    `exec ${docker} "$@"`,
-    "",
-  ].join("\n");
 }
 
 /**
