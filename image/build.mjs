@@ -1,5 +1,5 @@
-// Builds Portolan where the image is built. What has been built before comes with the context and is taken as it is: so
-// it is done where npm reaches no packages.
+// Builds Portolan where the image is built. A context that holds what was built before, which a checkout's does not, is
+// taken as it is: so it is done where npm reaches no packages.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 

@@ -29,7 +29,10 @@ put(process.execPath, "/usr/local/bin/node");
 // glibc opens what it asks for names when it is asked for one.
 await lookup("localhost").catch(() => {});
 const mapped = readFileSync("/proc/self/maps", "utf8").matchAll(/ (\/\S+\.so\S*)$/gm);
-for (const library of new Set([...mapped].map(([, path]) => path))) putLibrary(library);
+const libraries = new Set([...mapped].map(([, path]) => path));
+for (const library of libraries) putLibrary(library);
+for (const file of [process.execPath, ...libraries].filter(isOfNode))
+  for (const part of partsIn(file)) put(part);
 const loader = loaderOf(process.execPath);
 if (loader !== undefined) put(loader);
 
@@ -57,6 +60,23 @@ function realpath(path) {
   } catch {
     return undefined;
   }
+}
+
+/** Whether a file is Node.js, which may be a library of a small program. */
+function isOfNode(path) {
+  return /^(lib)?node/.test(basename(path));
+}
+
+/** The scripts that Debian's Node.js has beside it instead of in it, by their paths in its file. */
+function partsIn(file) {
+  const bytes = readFileSync(file);
+  const folder = "/usr/share/nodejs/";
+  const parts = new Set();
+  for (let at = bytes.indexOf(folder); at >= 0; at = bytes.indexOf(folder, at + 1)) {
+    const path = bytes.toString("latin1", at, bytes.indexOf(0, at));
+    if (path.endsWith(".js")) parts.add(path);
+  }
+  return parts;
 }
 
 /** The path of the dynamic loader, as the executable names it near its start; undefined for a static one. */

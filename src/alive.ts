@@ -17,7 +17,8 @@ let own: string | undefined;
 function identityOf(pid: number): string | undefined {
   const boot = read("/proc/sys/kernel/random/boot_id");
   if (boot === undefined) return runs(pid) ? `00000000-${pid}-0` : undefined;
-  const stat = read(`/proc/${pid}/stat`);
+  // Its first thread's: of a whole process an emulator of another processor tells times of its own.
+  const stat = read(`/proc/${pid}/task/${pid}/stat`);
   // The command's name stands in parentheses and may hold spaces and parentheses itself. See proc(5).
   const [state, ...fields] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? [];
   if (state === undefined || state === "Z" || state === "X") return undefined;

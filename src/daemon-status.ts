@@ -43,6 +43,8 @@ export interface ShownInstance extends Omit<Instance, "checks"> {
 /** A port that is not registered, or a value that was not used, and why. */
 export interface ShownRemark {
   readonly kind: "skipped" | "mistake";
+  /** Of a mistake: the error code that it is told by. */
+  readonly code?: string;
   readonly container: string;
   readonly port?: string;
   readonly reason: string;
@@ -113,6 +115,8 @@ export interface TargetStatus {
     readonly ids: readonly string[];
     readonly why: string;
   }[];
+  /** Services that the file shows as they were, because the check refuses what they have become. */
+  readonly heldBack?: readonly { readonly service: string; readonly why: string }[];
   readonly lastGoodOf?: string;
   readonly refused: readonly { readonly id: string; readonly service: string; readonly reason: string }[];
   readonly refusedContainers?: readonly { readonly name: string; readonly reason: string }[] | undefined;

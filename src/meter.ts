@@ -18,12 +18,20 @@ export const counters = {
   renders: { help: "Renders of all templates of a target, by outcome", labels: ["target", "result"] },
   checks: { help: "Runs of the check command, by outcome", labels: ["target", "result"] },
   reloads: { help: "Reloads of the proxy, by outcome", labels: ["target", "result"] },
+  reload_turns: {
+    help: "Reloads that take turns among hosts, by how they came to it: taken, late or unreached",
+    labels: ["target", "result"],
+  },
   runtime_operations: {
     help: "Servers that were added, set or removed in a running proxy, without a reload",
     labels: ["target"],
   },
   verdicts: { help: "What became of changes, as the journal says", labels: ["target", "verdict"] },
   guard_holds: { help: "Services that a guard began to hold as they were", labels: ["target"] },
+  held_back: {
+    help: "Services that began to be held back because the check refuses them",
+    labels: ["target"],
+  },
   quarantines: {
     help: "Instances that were left out because of a value that the format refuses",
     labels: ["target"],

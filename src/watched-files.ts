@@ -1,5 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { watch as watchFolders } from "chokidar";
 import { after, pause } from "./clock.ts";
 
@@ -7,7 +7,7 @@ import { after, pause } from "./clock.ts";
 export interface Watched {
   /** Files, there or not. */
   readonly files: ReadonlySet<string>;
-  /** Folders whose `*.hbs` files are watched, whatever they are called. */
+  /** Folders whose files are watched: those with a name that the watch is for. */
   readonly folders: ReadonlySet<string>;
 }
 
@@ -28,11 +28,17 @@ const pollEvery = 2_000;
 /** ms that a file has to stay as it is before a change is told: an editor may be in the middle of it. */
 const quiet = 50;
 
+/** What templates and partials are called. */
+const templateNames = /^[^.].*\.hbs$/;
+
 /**
- * Tells of files that come, go or change, by their paths. Events are nudges to look; what counts is how the files
+ * Tells of files that come, go or change, by their paths; in folders of those called as `names` says. Events are nudges to look; what counts is how the files
  * stand: their size, times and inodes, links followed. A folder that does not exist holds no files.
  */
-export function watchFiles(changed: (paths: ReadonlySet<string>) => void): FileWatch {
+export function watchFiles(
+  changed: (paths: ReadonlySet<string>) => void,
+  names: RegExp = templateNames,
+): FileWatch {
   const closing = new AbortController();
   const { signal } = closing;
   let watched: Watched = { files: new Set(), folders: new Set() };
@@ -50,11 +56,11 @@ export function watchFiles(changed: (paths: ReadonlySet<string>) => void): FileW
 
   const look = async () => {
     isNudged = false;
-    let now = await fingerprints(watched);
+    let now = await fingerprints(watched, names);
     if (differing(known, now).size === 0) return;
     for (let tries = 0; tries < 20; tries++) {
       await pause(quiet, signal);
-      const next = await fingerprints(watched);
+      const next = await fingerprints(watched, names);
       const isQuiet = differing(now, next).size === 0;
       now = next;
       if (isQuiet) break;
@@ -97,12 +103,12 @@ export function watchFiles(changed: (paths: ReadonlySet<string>) => void): FileW
     watch: (next) =>
       inTurn(async () => {
         follow(next);
-        const now = await fingerprints(next);
+        const now = await fingerprints(next, names);
         const prints = new Map<string, string>();
         for (const path of new Set([...now.keys(), ...known.keys()])) {
-          if (!isWatched(path, next)) continue;
+          if (!isWatched(path, next, names)) continue;
           // What was watched before is compared with how it was seen last, by the next look.
-          const print = (isWatched(path, watched) ? known : now).get(path);
+          const print = (isWatched(path, watched, names) ? known : now).get(path);
           if (print !== undefined) prints.set(path, print);
         }
         known = prints;
@@ -117,8 +123,8 @@ export function watchFiles(changed: (paths: ReadonlySet<string>) => void): FileW
   };
 }
 
-function isWatched(path: string, { files, folders }: Watched): boolean {
-  return files.has(path) || (path.endsWith(".hbs") && folders.has(dirname(path)));
+function isWatched(path: string, { files, folders }: Watched, names: RegExp): boolean {
+  return files.has(path) || (names.test(basename(path)) && folders.has(dirname(path)));
 }
 
 /** The paths that are in one only, or differ. */
@@ -127,11 +133,14 @@ function differing(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string
 }
 
 /** How each file stands; those that are not there have no entry. */
-async function fingerprints({ files, folders }: Watched): Promise<ReadonlyMap<string, string>> {
+async function fingerprints(
+  { files, folders }: Watched,
+  names: RegExp,
+): Promise<ReadonlyMap<string, string>> {
   const lists = await Promise.all(
     [...folders].map(async (folder) => {
-      const names = await readdir(folder).catch(() => []);
-      return names.filter((name) => /^[^.].*\.hbs$/.test(name)).map((name) => join(folder, name));
+      const all = await readdir(folder).catch(() => []);
+      return all.filter((name) => names.test(name)).map((name) => join(folder, name));
     }),
   );
   const found = new Map<string, string>();

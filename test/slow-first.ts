@@ -21,6 +21,7 @@ const slow: readonly string[] = [
   "e2e/registrator-docker",
   "backends/etcd-rights",
   "examples/containers",
+  "examples/image-arm64",
   "templater/guard.stores",
   "e2e/rollout",
   "e2e/registrator-roles",

@@ -93,14 +93,15 @@ export function createMemoryLocks(): (name: string, contender: string, ttl: numb
       async renew(signal) {
         assertLive(signal);
         const holder = holders.get(name);
-        if (holder?.by === by) return succession.holds(holder.token, ttl);
-        if (holder && !succession.takesFrom(holder.contender)) return succession.waits(holder.contender);
+        if (holder?.by === by) return succession.answer({ held: true, token: holder.token, ttl });
+        if (holder && !succession.takesFrom(holder.contender))
+          return succession.answer({ held: false, holder: holder.contender });
         succession.takes(holder?.token);
         last += 1;
         const token = String(last);
         holders.set(name, { contender, token, by });
         changed();
-        return succession.holds(token, ttl);
+        return succession.answer({ held: true, token, ttl });
       },
       watch() {
         const cell = createCell<string | undefined>();

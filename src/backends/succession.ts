@@ -6,10 +6,8 @@ export interface Succession {
   takesFrom(holder: string): boolean;
   /** The lock is about to be taken: from the holding with this token, or where undefined from nobody. */
   takes(from: string | undefined): void;
-  /** The answer of who has the lock now. */
-  holds(token: string, ttl: number): Tenure;
-  /** The answer of who has to wait. */
-  waits(holder: string): Tenure;
+  /** What is told of how the lock stands; to be called when nothing keeps the caller from hearing it any more. */
+  answer(tenure: Tenure): Tenure;
 }
 
 /** For one `Lock`; see its `renew`. */
@@ -22,15 +20,12 @@ export function createSuccession(contender: string): Succession {
     takes(from) {
       follows = from;
     },
-    holds(token, ttl) {
-      const tenure = { held: true, token, ...(follows !== undefined && { follows }), ttl } as const;
+    answer(tenure) {
+      isNew = false;
+      if (!tenure.held || follows === undefined) return tenure;
+      const answer = { ...tenure, follows };
       follows = undefined;
-      isNew = false;
-      return tenure;
-    },
-    waits(holder) {
-      isNew = false;
-      return { held: false, holder };
+      return answer;
     },
   };
 }

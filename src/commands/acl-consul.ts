@@ -65,9 +65,12 @@ function atNeed(root: string, hasSessions: boolean): Rules {
       rule("key_prefix", `${root}/locks/`, "write"),
       ...(hasSessions ? [] : [sessions]),
     ]),
-    templater: commented("# Where templates read keys, also, for what they read:", [
-      rule("key_prefix", "", "read"),
-    ]),
+    templater: [
+      ...commented("# Where templates read keys, also, for what they read:", [
+        rule("key_prefix", "", "read"),
+      ]),
+      ...commented("# Where reloads take turns, also:", [rule("key_prefix", `${root}/locks/`, "write")]),
+    ],
     operator: commented("# Where `expect --heal` is used, also:", [
       rule("key_prefix", `${root}/heal/`, "write"),
       rule("key_prefix", `${root}/locks/`, "write"),

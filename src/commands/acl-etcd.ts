@@ -38,6 +38,8 @@ export function etcdRights({ title, roles, node }: Grant, { services, root, whol
     templater: [
       "# Where templates read keys, also, for what they read:",
       `# ${grant("templater", "read --prefix=true KEYS")}`,
+      "# Where reloads take turns, also:",
+      `# ${grant("templater", below("readwrite", `${root}/locks`))}`,
     ],
     operator: [
       "# Where `expect --heal` is used, also:",

@@ -25,13 +25,14 @@ export function zookeeperRights(
     ...(roles.includes("templater") ? [`${root}/templaters`] : []),
   ];
   const [locks, heal] = [`${root}/locks`, `${root}/heal`];
+  const elects = "containers have SERVICE_ROLE=elect, or `expect --heal` is used";
   /** What is needed only where somebody asks for it; there is no operator but the user of the registrators. */
   const atNeed = roles.includes("registrator")
     ? [
-        { when: "containers have SERVICE_ROLE=elect, or `expect --heal` is used", path: locks },
+        { when: roles.includes("templater") ? `${elects}, or reloads take turns` : elects, path: locks },
         { when: "`expect --heal` is used", path: heal },
       ]
-    : [];
+    : [{ when: "reloads take turns (if registrators have this list, add the entry to theirs)", path: locks }];
   const hash =
     password === undefined ? "HASH" : createHash("sha1").update(`${user}:${password}`).digest("base64");
   const create = (path: string) => `create ${shellWord(path)}`;

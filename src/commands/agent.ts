@@ -1,5 +1,6 @@
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { TemplaterStatus } from "../daemon-status.ts";
+import { coded } from "../errors.ts";
 import { watchDocker } from "../registrator/watch.ts";
 import type { Context } from "./context.ts";
 import { previewRegistrations, registratorSettings, startWith as startRegistrator } from "./registrator.ts";
@@ -23,7 +24,7 @@ export async function runAgent(context: Context): Promise<number> {
 function previewFiles(parts: Parts, context: Context): Daemon {
   const settings = registratorSettings(parts.settings, parts.restarting);
   const docker = watchDocker(parts.settings.values.docker, settings, context);
-  const templater = startTemplater(parts, context, docker.whole);
+  const templater = orEnd(docker.close, () => startTemplater(parts, context, docker.whole));
   return {
     ...templater,
     async stop(hurry) {
@@ -35,29 +36,40 @@ function previewFiles(parts: Parts, context: Context): Daemon {
 
 /**
  * Starts both. Over `memory:` the templater begins once the registrator is in sync for the first time: until
- * then the backend is empty because nobody has looked yet, and no file must shrink for that.
+ * then the backend is empty because nobody has looked yet, and no file must shrink for that. When the templater cannot
+ * be started, the registrator ends, and leaves what is registered to the daemon that is started instead; one that was
+ * in sync before goes on alone.
  */
-function startAgent(parts: Parts, context: Context): Daemon {
-  const registrator = startRegistrator(parts, context);
+export function startAgent(parts: Parts, context: Context): Daemon {
+  let isGivenUp = false;
+  const restarting = () => isGivenUp || parts.restarting();
+  const registrator = startRegistrator({ ...parts, restarting }, context);
   const ending = new AbortController();
   let templater: Daemon<TemplaterStatus> | undefined;
-  const readiness = createReadiness(() => (templater === undefined ? ["waiting"] : []));
+  let missing = "the templater waits for the first look at Docker";
+  const readiness = createReadiness(() => (templater === undefined ? [missing] : []));
   const begin = () => {
     if (ending.signal.aborted) return;
     templater = startTemplater(parts, context, registrator.containers);
     readiness.changed();
   };
   if (parts.backends.some(({ capabilities }) => capabilities.expiry === "none")) {
-    registrator.synced(ending.signal).then(begin, () => {});
+    const failed = (err: unknown) => {
+      if (ending.signal.aborted) return;
+      context.log.error({ err }, "the templater cannot be started");
+      missing = `the templater cannot be started: ${coded("FAILED", err).message}`;
+    };
+    registrator.synced(ending.signal).then(begin).catch(failed);
   } else {
-    begin();
+    const end = () => {
+      isGivenUp = true;
+      return registrator.stop();
+    };
+    orEnd(end, begin);
   }
 
   return {
-    notReady: () => [
-      ...registrator.notReady(),
-      ...(templater?.notReady() ?? ["the templater waits for the first look at Docker"]),
-    ],
+    notReady: () => [...registrator.notReady(), ...(templater?.notReady() ?? [missing])],
     status: () => ({ registrator: registrator.status(), templater: templater?.status() }),
     async synced(signal) {
       await registrator.synced(signal);
@@ -77,4 +89,14 @@ function startAgent(parts: Parts, context: Context): Daemon {
       await Promise.all([templater?.stop(), registrator.stop(hurry)]);
     },
   };
+}
+
+/** What `start` gives; when it throws, what was begun before it is ended. */
+function orEnd<T>(end: () => Promise<void>, start: () => T): T {
+  try {
+    return start();
+  } catch (error) {
+    void end().catch(() => {});
+    throw error;
+  }
 }

@@ -9,18 +9,18 @@ import type { Context } from "./context.ts";
  * configuration is for does not stand in it, so what only `agent` can do is remarked and no mistake.
  */
 export async function runCheck({ settings, cwd, print, say }: Context): Promise<number> {
-  const { configFile, values, templateSources } = settings;
+  const { config, values, templateSources } = settings;
   const sources = [
     ...new Set([...values.template.map(({ source }) => resolve(cwd, source)), ...templateSources]),
   ];
   const templates = await Promise.all(sources.map((source) => templateMistakes(source, say)));
   const mistakes = [...settings.mistakes, ...templates.flat()];
-  if (mistakes.length === 0 && configFile === undefined && sources.length === 0) {
+  if (mistakes.length === 0 && config === undefined && sources.length === 0) {
     const text = "nothing to check: there is no portolan.yaml here, and neither -c nor -t is given";
     mistakes.push({ code: "USAGE", text });
   }
   if (mistakes.length > 0) throw new MistakesError(mistakes);
-  for (const path of [...(configFile === undefined ? [] : [configFile]), ...sources]) {
+  for (const path of [...(config?.files ?? []), ...sources]) {
     const near = relative(cwd, path);
     print(`${near.startsWith("..") ? path : near}: ok\n`);
   }

@@ -18,7 +18,9 @@ export async function runConfigShow({ command, settings, print }: Context): Prom
       const fallback = option.kind === "switch" ? "false" : defaultOf(command, option);
       return [[key, fallback ?? "-", "default"]];
     });
-  const head = `portolan ${command}, config file: ${settings.configFile ?? "none"}`;
+  const { files = [] } = settings.config ?? {};
+  const what = files.length > 1 ? "config files" : "config file";
+  const head = `portolan ${command}, ${what}: ${files.join(", ") || "none"}`;
   print(`${[head, ...columns(rows)].join("\n")}\n`);
   return 0;
 }

@@ -1,7 +1,7 @@
 import { lookAtAddress } from "../doctor/address.ts";
 import { lookAtBackend } from "../doctor/backend.ts";
 import { lookAtEngine } from "../doctor/docker.ts";
-import { type Finding, troubleOf } from "../doctor/finding.ts";
+import { type Finding, ok, troubleOf } from "../doctor/finding.ts";
 import { lookAtPromotion } from "../doctor/promotion.ts";
 import { lookAtStatusPages } from "../doctor/status-pages.ts";
 import { lookAtTarget } from "../doctor/target.ts";
@@ -48,7 +48,9 @@ async function lookAtHost(
   const backends = await Promise.all(
     values.backend.map(async (url) => lookAtUrl(url, { env, asking, layout: values.compat })),
   );
-  return [...findings, ...address, ...promotion, ...backends.flat()];
+  const none = "none is given: an agent needs none, a registrator or a templater by itself does";
+  const given = values.backend.length > 0 ? backends.flat() : [ok("backend", none)];
+  return [...findings, ...address, ...promotion, ...given];
 }
 
 async function lookAtUrl(

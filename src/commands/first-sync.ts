@@ -3,7 +3,7 @@ import type { Daemon } from "../daemon.ts";
 import type { DaemonStatus } from "../daemon-status.ts";
 import { refKey } from "../instance.ts";
 import type { Context } from "./context.ts";
-import { createProgress } from "./progress.ts";
+import { createLineBelow } from "./line-below.ts";
 
 /** Shows people how far a daemon has come until it is in sync for the first time. */
 export interface FirstSync {
@@ -20,27 +20,17 @@ const tick = 1_000;
 
 /** One line on a terminal; elsewhere, and beside a log for programs, nothing. */
 export function showFirstSync(context: Context): FirstSync {
-  const { terminal, settings, log, print, stop } = context;
-  if (!terminal || settings.values.logFormat === "json") return { context, follow() {}, end() {} };
-  const progress = createProgress(context);
+  const line = createLineBelow(context);
+  if (!line) return { context, follow() {}, end() {} };
+  const { progress } = line;
   let cancel = () => {};
   let isShown = false;
   const end = () => {
     cancel();
-    progress.waiting(undefined);
-    // Nor does what was shown last stay.
-    progress.aside(() => {});
+    progress.clear();
   };
-  const aside =
-    <Given extends readonly unknown[]>(write: (...given: Given) => void) =>
-    (...given: Given) =>
-      progress.aside(() => write(...given));
   return {
-    context: {
-      ...context,
-      print: aside(print),
-      log: { debug: aside(log.debug), info: aside(log.info), warn: aside(log.warn), error: aside(log.error) },
-    },
+    context: line.context,
     follow(daemon) {
       const look = () => {
         const now = daemon();
@@ -55,7 +45,7 @@ export function showFirstSync(context: Context): FirstSync {
         cancel = after(tick, look);
       };
       cancel = after(tick, look);
-      stop.addEventListener("abort", end, { once: true });
+      context.stop.addEventListener("abort", end, { once: true });
     },
     end,
   };

@@ -7,15 +7,20 @@ import type { Files, Given, Migrated, OutFile } from "../migrate/migrated.ts";
 import type { Note } from "../migrate/note.ts";
 import { portolanYaml } from "../migrate/portolan-yaml.ts";
 import type { Context } from "./context.ts";
+import { createWaitLine } from "./wait-line.ts";
 
 /**
  * `portolan migrate`: prints our configuration, with the templates in comments below it, or just a template where one
  * was given; `--out` writes the files. What was not turned is told line by line.
  */
-export async function runMigrate({ settings, cwd, print, say }: Context): Promise<number> {
+export async function runMigrate(context: Context): Promise<number> {
+  const { settings, cwd, print, say } = context;
   const { tool, path } = wordsOf(settings.names);
   const { out, services } = settings.values;
-  const migrated = turned(tool, { path, services }, cwd);
+  const line = createWaitLine(context);
+  const migrated = await line.during(`turns ${path}`, async () =>
+    turned(tool, { path, services }, cwd, (file) => line.at(`turns ${file}`)),
+  );
   const files = filesOf(migrated, path);
   if (out !== undefined) await writeAll(files, out, cwd, print);
   else print(migrated.draft ? printed(files) : alone(files));
@@ -34,13 +39,20 @@ function wordsOf(names: readonly string[]): { readonly tool: Tool; readonly path
   const why =
     word !== undefined && tool === undefined
       ? `"${word}" is not one of ${known}`
-      : `one of ${known}, and a file`;
-  throw new PortolanError("USAGE", `migrate needs ${why}; e.g. portolan migrate consul-template haproxy.hcl`);
+      : `migrate needs one of ${known}, and a file`;
+  throw new PortolanError("USAGE", `${why}; e.g. portolan migrate consul-template haproxy.hcl`);
 }
 
-function turned(tool: Tool, { path, services }: Omit<Given, "text">, cwd: string): Migrated {
+/** `begins` is told of each file that is read, before it is turned. */
+function turned(
+  tool: Tool,
+  { path, services }: Omit<Given, "text">,
+  cwd: string,
+  begins: (file: string) => void,
+): Migrated {
   const files: Files = {
     read(name) {
+      begins(name);
       try {
         return readFileSync(resolve(cwd, name), "utf8");
       } catch {

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { byId, type Ordered, ofNode } from "./order-target.ts";
 import { changeOverride, readOverrides } from "./override-notes.ts";
 import { settle } from "./settle.ts";
+import { createWaitLine } from "./wait-line.ts";
 
 /** ms that a backend has for its first answer. */
 const patience = 10_000;
@@ -36,11 +37,13 @@ export interface OverrideOrder {
  * the records show it. Resolves with the exit code.
  */
 export async function orderOverride(
-  { settings, env, stop, print }: Context,
+  context: Context,
   named: { readonly id: string } | { readonly node: string },
   order: OverrideOrder,
 ): Promise<number> {
+  const { settings, env, stop, print } = context;
   const { timeout, backend: urls } = settings.values;
+  const { during } = createWaitLine(context);
   const backend = await openBackend(urls[0] ?? "", { env });
   try {
     const notes = backend.notes?.("overrides");
@@ -51,7 +54,9 @@ export async function orderOverride(
     const observation = backend.observe({ services: "all" });
     try {
       const look = () => recordsOf(observation);
-      const records = await settle(observation, backend.title, look, patience, stop);
+      const records = await during(`waits for ${backend.title} to answer`, () =>
+        settle(observation, backend.title, look, patience, stop),
+      );
       const all = await readOverrides(notes, backend.title, deadline(patience, stop));
       const places = { records, all, isWhole: backend.listed === undefined };
       const { target, instances } =
@@ -71,12 +76,12 @@ export async function orderOverride(
         const its = look()?.filter(({ id, node }) => node === target.node && ids.has(id));
         return its?.every(order.shows) ? true : undefined;
       };
-      const shown = await settle(observation, backend.title, isShown, timeout, stop).catch(
-        (error: unknown) => {
-          if (stop.aborted) throw error;
-          return false;
-        },
-      );
+      const shown = await during(`waits for the registrator of ${target.node} to apply it`, () =>
+        settle(observation, backend.title, isShown, timeout, stop),
+      ).catch((error: unknown) => {
+        if (stop.aborted) throw error;
+        return false;
+      });
       if (!shown) throw await whyNot(target, { backend, notes, text, timeout, stop });
       print(`${about}: ${order.done}\n`);
       return 0;
@@ -153,6 +158,6 @@ async function whyNot(
   }
   return new PortolanError(
     "FAILED",
-    `${late}: the registrator of node ${node} has not applied it; its log and /status say why (an elected or probed role cannot be set by a tag)`,
+    `${late}: the registrator of node ${node} has not applied it; its log and /status say why`,
   );
 }

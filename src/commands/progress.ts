@@ -15,6 +15,8 @@ export interface ProgressLine extends Progress {
   part(of: string): void;
   /** Lets others write a whole line of theirs: on a terminal what is waited for stays below it. */
   aside(write: () => void): void;
+  /** Nothing is waited for any more, and on a terminal the line that told of it goes. */
+  clear(): void;
 }
 
 /** ms between two looks at the clock on a terminal. */
@@ -59,6 +61,12 @@ export function createProgress({ terminal, say }: Pick<Context, "terminal" | "sa
       if (now === undefined) return;
       if (terminal) show();
       else say(prefix + now.what);
+    },
+    clear() {
+      cancel();
+      now = undefined;
+      if (isShown) say(away);
+      isShown = false;
     },
     part(of) {
       prefix = of === "" ? "" : `${of}: `;

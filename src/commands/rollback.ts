@@ -19,6 +19,8 @@ import type { Target } from "../templater/target.ts";
 import { createUnitFiles } from "../templater/unit-files.ts";
 import { createVerdicts } from "../templater/verdicts.ts";
 import type { Context } from "./context.ts";
+import { listed } from "./progress.ts";
+import { createWaitLine } from "./wait-line.ts";
 
 /** ms that a running templater has to do it: a check, a swap and a reload, each with its own timeout. */
 const patience = 120_000;
@@ -138,15 +140,18 @@ async function putBack(
   step: StepBack,
   last: number,
 ): Promise<void> {
+  const line = createWaitLine(context);
+  const names = listed(step.pin.targets.map((target) => basename(target)));
   let state: StateDir;
   try {
     state = await openStateDir(folder);
   } catch (error) {
     if (!(error instanceof PortolanError) || error.code !== "STATE_LOCKED") throw error;
-    return done(await verdictOf(folder, step, last, context.stop), context);
+    const told = () => verdictOf(folder, step, last, context.stop);
+    return done(await line.during(`waits for the templater to put ${names} back`, told), context);
   }
   try {
-    await putBackHere(context, state, targets, step);
+    await line.during(`checks and reloads ${names}`, () => putBackHere(line.context, state, targets, step));
   } finally {
     await state.close();
   }

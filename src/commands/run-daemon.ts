@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "../backends/backend.ts";
 import { deadline, untilAborted } from "../clock.ts";
 import { certificateFiles } from "../config/certificate-files.ts";
+import { configNames } from "../config/config-paths.ts";
 import { MistakesError } from "../config/mistake.ts";
 import type { Settings } from "../config/settings.ts";
 import { defaultStateFolder } from "../config/state-folder.ts";
@@ -11,7 +12,7 @@ import { coded, PortolanError } from "../errors.ts";
 import type { Meter } from "../meter.ts";
 import { openStateDir, type StateDir } from "../state-dir.ts";
 import { createMetrics } from "../status/metrics.ts";
-import { watchFiles } from "../watched-files.ts";
+import { type Watched, watchFiles } from "../watched-files.ts";
 import { type BackendPool, createBackendPool } from "./backend-pool.ts";
 import type { Context } from "./context.ts";
 import { showFirstSync } from "./first-sync.ts";
@@ -49,13 +50,14 @@ export async function runDaemon(given: Context, start: Start): Promise<number> {
   try {
     const inside = await createInside(context, start, state, pool, metrics.meter);
     const watch = async () => {
-      if (inside.files().size > 0) await files.watch({ files: inside.files(), folders: new Set() });
+      const watched = inside.watched();
+      if (watched.files.size > 0 || watched.folders.size > 0) await files.watch(watched);
     };
     const reload = async (paths?: ReadonlySet<string>) => {
       await inside.reload(paths);
       await watch();
     };
-    const files = watchFiles((paths) => void reload(paths));
+    const files = watchFiles((paths) => void reload(paths), configNames);
     try {
       firstSync.follow(inside.current);
       if (settings.values.once) return await once(context, inside);
@@ -66,7 +68,7 @@ export async function runDaemon(given: Context, start: Start): Promise<number> {
       await watch();
       context.started();
       log.info(
-        { version: context.version, pid: process.pid, listen: server?.address, config: settings.configFile },
+        { version: context.version, pid: process.pid, listen: server?.address, config: configOf(settings) },
         `${context.command} started`,
       );
       await untilAborted(context.stop);
@@ -93,8 +95,8 @@ interface Inside {
    * and the old ones kept. Never rejects.
    */
   reload(changed?: ReadonlySet<string>): Promise<void>;
-  /** The configuration file, and the certificates that it names. */
-  files(): ReadonlySet<string>;
+  /** The configuration, and the certificates that it names. */
+  watched(): Watched;
   /** Ends the daemon, and any reload in hand. */
   stop(): Promise<void>;
 }
@@ -116,6 +118,7 @@ async function createInside(
 
   const launch = (): Daemon => {
     const parts = { settings, backends, state, meter, restarting: () => restarting && !stopping };
+    daemon = undefined;
     daemon = start(parts, context);
     return daemon;
   };
@@ -125,9 +128,9 @@ async function createInside(
     const areRenewed = certificates().some((file) => changed?.has(file));
     const next = await context.reread();
     await assertTemplates(next, context);
-    if (!areRenewed && sameSettings(settings, next)) {
+    if (daemon && !areRenewed && sameSettings(settings, next)) {
       log.info({}, "configuration read again; nothing in it has changed");
-      daemon?.refresh();
+      daemon.refresh();
       return;
     }
     const opened = await pool.open(urlsOf(next), layoutOf(next), areRenewed);
@@ -136,37 +139,45 @@ async function createInside(
       if (isDeepStrictEqual(settings.values[name], next.values[name])) continue;
       log.warn({ option: name }, "a change of this needs a restart of the process");
     }
-    restarting = true;
-    await daemon?.stop();
-    restarting = false;
-    if (stopping) return;
     const before = { settings, backends };
-    settings = next;
-    backends = opened;
     try {
+      restarting = true;
+      await daemon?.stop();
+      restarting = false;
+      if (stopping) return;
+      settings = next;
+      backends = opened;
       launch();
     } catch (error) {
+      // It has ended, or is about to: the one that stays is started anew.
+      restarting = false;
       ({ settings, backends } = before);
-      launch();
+      if (!stopping) launch();
       throw error;
     } finally {
       await pool.keepOnly(backends);
     }
     const what = areRenewed ? "certificates have changed and are used" : "configuration changed and applied";
-    log.info({ config: next.configFile }, what);
+    log.info({ config: configOf(next) }, what);
   };
 
   return {
     current: () => daemon,
     start: launch,
-    files: () =>
-      new Set([...(settings.configFile === undefined ? [] : [settings.configFile]), ...certificates()]),
+    watched() {
+      const { files = [], folder } = settings.config ?? {};
+      // In a folder files may come and go.
+      return folder === undefined
+        ? { files: new Set([...files, ...certificates()]), folders: new Set() }
+        : { files: new Set(certificates()), folders: new Set([folder]) };
+    },
     reload(changed) {
       reloads = reloads
         .then(() => reload(changed))
         .catch((error: unknown) => {
+          const left = daemon ? "the old one stays" : "the old one has ended, and cannot be started again";
           for (const each of mistakesOf(error))
-            log.error({ err: each }, "configuration not applied; the old one stays");
+            log.error({ err: each }, `configuration not applied; ${left}`);
         });
       return reloads;
     },
@@ -204,6 +215,11 @@ function layoutOf({ values }: Settings): string | undefined {
 /** The backends' URLs. Without any, only `agent` gets this far: it then needs none but its own memory. */
 export function urlsOf({ values }: Settings): readonly string[] {
   return values.backend.length > 0 ? values.backend : ["memory:"];
+}
+
+/** What the log calls the configuration. */
+function configOf({ config }: Settings): string | undefined {
+  return config?.folder ?? config?.files[0];
 }
 
 function namesOf(settings: Settings) {

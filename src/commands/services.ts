@@ -36,6 +36,8 @@ export async function runServices(context: Context): Promise<number> {
     await settle(observation, backend.title, () => instances(observation, name), patience, stop);
     if (orders) await firstOrders(orders, context, backend.title);
     report(context, watched);
+    if (name !== undefined && !settings.values.json && instances(observation, name)?.length === 0)
+      context.say(`${backend.title} holds nothing of ${name}; \`portolan services\` shows all services`);
     if (settings.values.watch) await watch(context, watched);
     return 0;
   } finally {

@@ -73,7 +73,8 @@ export function backendMistakes(command: CommandName, { backend, snapshot }: Val
     const ofAgent = isDaemon
       ? ""
       : "; an agent without a backend is reached by no other process: start it with a folder, `portolan agent file:///var/lib/portolan/registry`";
-    const text = `no backend; give one, e.g. \`portolan ${command} consul://127.0.0.1:8500\`, or set --backend, PORTOLAN_BACKEND or backend: in portolan.yaml${ofAgent}`;
+    const example = isDaemon ? `portolan ${command} consul:` : "--backend consul:";
+    const text = `no backend; give one, e.g. \`${example}//127.0.0.1:8500\`, or set PORTOLAN_BACKEND or backend: in portolan.yaml${ofAgent}`;
     return [{ code: "USAGE", text }];
   }
   if (backends === 1 && backend.length > 1) {

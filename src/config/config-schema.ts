@@ -4,14 +4,17 @@ import { z } from "zod";
 import { PortolanError } from "../errors.ts";
 import type { Command } from "../run-command.ts";
 import type { GuardSettings } from "../templater/guard.ts";
-import type { ContainerReload, Reload } from "../templater/target.ts";
+import type { ContainerReload, HostTurns, Reload } from "../templater/target.ts";
 import { commandNames } from "./command-name.ts";
-import { parseDuration } from "./duration.ts";
+import { parseAtLeast, parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import { keyPaths, type Option, optionsOf } from "./options.ts";
-import { type Parse, parseDockerUrl } from "./parse.ts";
+import { type Parse, parseDockerUrl, parseFew } from "./parse.ts";
 import { defaultTimeout, type TemplateEntry } from "./template-entry.ts";
 import { parseWait, waitWindow } from "./wait-window.ts";
+
+// What it would compile for many reads costs more than the few that there are.
+z.config({ jitless: true });
 
 /** What a config file says: values by section and key, parsed as an option's text would be. */
 export interface FileValues {
@@ -30,8 +33,10 @@ export function configSchema(folder: string): z.ZodType<FileValues> {
   for (const command of commandNames) {
     for (const [name, option] of optionsOf(command)) {
       for (const [section = "", key] of keyPaths(command, name)) {
-        if (key === undefined) top.set(section, leaf(option, folder));
-        else entry(sections, section).set(key, leaf(option, folder));
+        const keys = key === undefined ? top : entry(sections, section);
+        const word = key ?? section;
+        // Most options are those of many commands.
+        if (!keys.has(word)) keys.set(word, leaf(option, folder));
       }
     }
   }
@@ -112,6 +117,15 @@ const check = either<Command>(
   argv.transform((words) => ({ argv: words })),
   strict({ shell }, "it is neither a list of words nor {shell: …}").transform((given) => given as Command),
 );
+
+/** ms that a host waits for its turn to reload, unless the file says otherwise. */
+const defaultTurnWait = 30_000;
+
+const reloadTurns = whole({
+  name: z.string({ error: missingOr("it is not a name") }).min(1, "it is empty"),
+  atMost: text(parseFew(1)).optional(),
+  wait: text(parseAtLeast(1_000)).optional(),
+}).transform(({ name, atMost = 1, wait = defaultTurnWait }): HostTurns => ({ name, atMost, wait }));
 
 const mode = z
   .string({ error: "it is not a mode" })
@@ -268,6 +282,8 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     mode: mode.optional(),
     check: check.optional(),
     reload: reload(folder).optional(),
+    splay: text(parseDuration).optional(),
+    reloadTurns: reloadTurns.optional(),
     timeout: text(parseDuration).optional(),
     guard: guard.optional(),
     group: group.optional(),
@@ -288,6 +304,8 @@ function template(folder: string): z.ZodType<TemplateEntry> {
       guard,
       check,
       reload,
+      splay,
+      reloadTurns,
       verify,
       timeout,
     }) => ({
@@ -301,6 +319,8 @@ function template(folder: string): z.ZodType<TemplateEntry> {
       ...(guard !== undefined && { guard }),
       ...(check !== undefined && { check }),
       reload: reload ?? { kind: "none" as const },
+      ...(splay !== undefined && { splay }),
+      ...(reloadTurns !== undefined && { reloadTurns }),
       ...(verify !== undefined && { verify }),
       timeout: timeout ?? defaultTimeout,
     }),

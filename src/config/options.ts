@@ -414,11 +414,11 @@ export const options = {
     helpFor: { watch: "run CMD once, and end with its exit code" },
   }),
   config: optional(parseText, {
-    argument: "FILE",
+    argument: "FILE|DIR",
     short: "c",
     commands: commandNames,
     path: true,
-    help: "config file",
+    help: "config file, or a folder of them",
     shown: "portolan.yaml, /etc/portolan/portolan.yaml",
   }),
   stateDir: optional(parseText, {

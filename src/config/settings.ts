@@ -6,6 +6,7 @@ import type { Arguments } from "./arguments.ts";
 import { backendMistakes, sortPositionals } from "./backend-choice.ts";
 import type { CommandName } from "./command-name.ts";
 import type { ConfigFile } from "./config-file.ts";
+import { type ConfigPaths, configPaths } from "./config-paths.ts";
 import { whyUnguarded } from "./listen-address.ts";
 import type { Mistake } from "./mistake.ts";
 import {
@@ -39,8 +40,8 @@ export interface Settings {
   /** What stands after `--`: a command line to run. */
   readonly commandLine: readonly string[];
   readonly targets: readonly Target[];
-  /** Absolute; undefined when there is none. */
-  readonly configFile: string | undefined;
+  /** The config file, or the files of the folder that was given; undefined when there is none. */
+  readonly config: ConfigPaths | undefined;
   /** Absolute paths of the templates that the config file names, also when it holds mistakes. */
   readonly templateSources: readonly string[];
   /** Every mistake in the command line, the environment and the config file. */
@@ -106,8 +107,9 @@ export async function readSettings(
   const configSaid = said("config", options.config);
   // What `migrate` prints is sent there: the file is empty then.
   const standard = command === "migrate" ? undefined : await defaultFile(cwd);
-  const configFile = configSaid ? String(parse("config", configSaid)) : standard;
-  const file = configFile === undefined ? undefined : await read(configFile, cwd);
+  const path = configSaid ? String(parse("config", configSaid)) : standard;
+  const config = path === undefined ? undefined : await configPaths(path);
+  const file = config && (await read(config, cwd));
   mistakes.push(...(file?.mistakes ?? []).map((text): Mistake => ({ code: "CONFIG", text })));
 
   const own = new Map(optionsOf(command));
@@ -145,8 +147,10 @@ export async function readSettings(
     names: positionals.names,
     commandLine: given.commandLine,
     targets: targetsOf(complete, cwd),
-    configFile,
-    templateSources: (file?.templateSources ?? []).map((path) => resolve(dirname(configFile ?? cwd), path)),
+    config,
+    templateSources: (file?.templateSources ?? []).map((source) =>
+      resolve(config?.folder ?? dirname(path ?? cwd), source),
+    ),
     mistakes,
     warnings: [
       ...(given.flags.has("backend") && positionals.backends.length > 0
@@ -240,9 +244,9 @@ function at(value: unknown, path: readonly string[]): unknown {
 }
 
 /** Loaded late: most command lines have no config file, and YAML and its schema take time to load. */
-async function read(file: string, cwd: string): Promise<ConfigFile> {
+async function read(paths: ConfigPaths, cwd: string): Promise<ConfigFile> {
   const { readConfigFile } = await import("./config-file.ts");
-  return readConfigFile(file, cwd);
+  return readConfigFile(paths, cwd);
 }
 
 async function defaultFile(cwd: string): Promise<string | undefined> {

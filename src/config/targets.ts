@@ -1,5 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { coded } from "../errors.ts";
 import { isBelow } from "../templater/confine.ts";
 import { mayMeet, placeholder } from "../templater/each.ts";
@@ -45,6 +46,11 @@ export function templateMistakes(
       const where = `is below none of destinationRoots (${destinationRoot.join(", ")})`;
       return [mistake("CONFIG", entry, `destination ${entry.destination} ${where}`)];
     }
+    const rival = template.slice(0, index).find((one) => differInTurns(one, entry));
+    if (rival !== undefined) {
+      const text = `the reloadTurns of ${entry.destination} and ${rival.destination} differ; a group reloads in one turn`;
+      return [mistake("CONFIG", entry, text)];
+    }
     const other = destinations.findIndex((one) => mayMeet(one, destination));
     if (other === index) return [];
     const both = [entry.destination, template[other]?.destination ?? ""];
@@ -64,6 +70,13 @@ function whyNotNamed(isEach: boolean, destination: string): string | undefined {
   return count === 1 && inName === 1
     ? undefined
     : `needs ${placeholder} just once, and in the name of the file`;
+}
+
+/** Whether two templates of one group want to reload in different turns. */
+function differInTurns(one: TemplateEntry, other: TemplateEntry): boolean {
+  if (one.group === undefined || one.group !== other.group) return false;
+  const [a, b] = [one.reloadTurns, other.reloadTurns];
+  return a !== undefined && b !== undefined && !isDeepStrictEqual(a, b);
 }
 
 /** The templates that cannot be read now. */

@@ -1,6 +1,6 @@
 import { PortolanError } from "../errors.ts";
 import type { Command } from "../run-command.ts";
-import type { Reload, Target } from "../templater/target.ts";
+import type { HostTurns, Reload, Target } from "../templater/target.ts";
 
 /** One template as the command line or the config file names it. */
 export interface TemplateEntry {
@@ -15,6 +15,9 @@ export interface TemplateEntry {
   readonly guard?: NonNullable<Target["guard"]>;
   readonly check?: Command;
   readonly reload: Reload;
+  /** ms. */
+  readonly splay?: number;
+  readonly reloadTurns?: HostTurns;
   readonly verify?: Command;
   /** ms. */
   readonly timeout: number;

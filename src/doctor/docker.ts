@@ -1,5 +1,4 @@
-import { deadline, untilWallTime } from "../clock.ts";
-import { connectDocker } from "../registrator/docker/client.ts";
+import { deadline } from "../clock.ts";
 import type { Engine } from "../registrator/docker/engine.ts";
 import { lookAtDocker } from "../registrator/look.ts";
 import type { RegistratorSettings } from "../registrator/settings.ts";
@@ -27,12 +26,10 @@ export async function lookAtEngine(
 ): Promise<{ readonly findings: readonly Finding[]; readonly engine?: Engine }> {
   const about = "docker";
   try {
-    const limit = deadline(patience, stop);
-    const { apiVersion, hostname, now } = await connectDocker(url, env, limit);
-    const { engine, known } = await lookAtDocker(url, rules, env, limit);
+    const { engine, known, ahead } = await lookAtDocker(url, rules, env, deadline(patience, stop));
+    const { hostname, apiVersion } = engine;
     const running = known.filter(({ state }) => state === "running").length;
     const found = `Docker ${hostname} answers at ${url}: API ${apiVersion}, ${running} of ${known.length} containers run`;
-    const ahead = untilWallTime(new Date(now * 1000).toISOString());
     return { engine, findings: [ok(about, found), ...clockFindings(ahead)] };
   } catch (error) {
     const means = needed
@@ -43,8 +40,8 @@ export async function lookAtEngine(
   }
 }
 
-function clockFindings(ahead: number): readonly Finding[] {
-  if (Math.abs(ahead) < tolerance) return [];
+function clockFindings(ahead: number | undefined): readonly Finding[] {
+  if (ahead === undefined || Math.abs(ahead) < tolerance) return [];
   const seconds = Math.round(Math.abs(ahead) / 1000);
   return [
     {

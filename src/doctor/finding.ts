@@ -1,6 +1,6 @@
 /** One thing that was looked at, and how it is. */
 export interface Finding {
-  /** `docker`, `address`, `backend <url>`, or the path of a file. */
+  /** `docker`, `address`, `backend <url>`, `backend` where none is given, or the path of a file. */
   readonly about: string;
   /** `wrong`: something will not work. `warning`: it may not, or nobody could try it. */
   readonly level: "ok" | "warning" | "wrong";

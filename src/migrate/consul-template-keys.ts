@@ -25,6 +25,7 @@ export const consulTemplateKeys: Readonly<Record<string, Key>> = {
   "template.command_timeout": { here: "`timeout`, for check and reload; 30 s" },
   "template.exec.command": { here: "as `command`" },
   "template.exec.timeout": { here: "`timeout`" },
+  "template.exec.splay": { here: "`splay`; here it works before the command, too" },
   "template.exec": {
     here: "not turned: a command is started with the templater's own environment, and ended by its `timeout`",
   },
@@ -112,7 +113,10 @@ export const consulTemplateKeys: Readonly<Record<string, Key>> = {
 /** Every option of consul-template, and what it is here. */
 export const consulTemplateOptions: Readonly<Record<string, Key>> = {
   "-template": { here: "`templates[]`; also `portolan templater -t SOURCE:DEST:COMMAND`" },
-  "-config": { here: "`portolan migrate consul-template FILE`, for each file", dropped: true },
+  "-config": {
+    here: "`portolan migrate consul-template FILE`, for each file; ours in a folder, with one `backend`, are `--config DIR`",
+    dropped: true,
+  },
   "-consul-addr": { here: "`backend: consul://HOST:PORT`" },
   "-consul": { here: "`backend: consul://HOST:PORT`" },
   "-consul-token": {

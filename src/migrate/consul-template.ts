@@ -204,6 +204,7 @@ function optionsOf(template: Taker): Partial<Entry> {
   const command = exec?.words("command") ?? template.words("command");
   const timeout = exec?.text("timeout") ?? template.text("command_timeout");
   const ms = timeout && goDuration(timeout.text);
+  const splay = goDuration(exec?.text("splay")?.text ?? "");
   const perms = template.text("perms")?.text;
   const [user, group] = [
     template.text("user") ?? template.text("uid"),
@@ -216,6 +217,7 @@ function optionsOf(template: Taker): Partial<Entry> {
     ...(owner !== "" && { owner }),
     ...(template.flag("backup") && { backups: 1 }),
     ...(words.length > 0 && { reload: command?.isList ? { command: words } : { shell: words.join(" ") } }),
+    ...(splay && { splay: ourDuration(splay) }),
     ...(ms && { timeout: ourDuration(ms) }),
   };
 }

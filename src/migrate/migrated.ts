@@ -10,6 +10,7 @@ export interface Entry {
   readonly backups?: number;
   readonly check?: readonly string[] | { readonly shell: string };
   readonly reload?: Readonly<Record<string, unknown>>;
+  readonly splay?: string;
   readonly timeout?: string;
   readonly guard?: Readonly<Record<string, unknown>>;
 }

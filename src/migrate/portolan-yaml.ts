@@ -31,7 +31,7 @@ export function portolanYaml(draft: Draft, notes: readonly Note[], from: string)
 }
 
 function inOrder({ source, destination, ...rest }: Entry): object {
-  const { mode, owner, backups, check, reload, timeout, guard } = rest;
-  const all = { source, destination, mode, owner, backups, check, reload, timeout, guard };
+  const { mode, owner, backups, check, reload, splay, timeout, guard } = rest;
+  const all = { source, destination, mode, owner, backups, check, reload, splay, timeout, guard };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -28,7 +28,18 @@ export function targets({ targets: list, journal = [], process }: Partial<Pieces
 }
 
 function card(target: TargetStatus, journal: readonly ShownEntry[], now: string): HTMLElement {
-  const { destination, source, reason, owed, reads, group, held = [], refused, lastGoodOf } = target;
+  const {
+    destination,
+    source,
+    reason,
+    owed,
+    reads,
+    group,
+    held = [],
+    heldBack = [],
+    refused,
+    lastGoodOf,
+  } = target;
   const own = journal.filter(({ targets }) => targets.includes(destination));
   const last = own[0];
   const done = own.find(({ verdict }) => verdict === "applied" || verdict === "reloaded");
@@ -64,6 +75,9 @@ function card(target: TargetStatus, journal: readonly ShownEntry[], now: string)
       ),
     held.map(({ service, why, ids }) =>
       h("p", { class: "note warn" }, `${service} is held with ${count(ids.length, "instance")}: ${why}`),
+    ),
+    heldBack.map(({ service, why }) =>
+      h("p", { class: "note warn" }, `${service} is held back as it was: ${why}`),
     ),
     refused.map(({ id, reason: why }) => h("p", { class: "note warn" }, `${id} is left out: ${why}`)),
     shown &&

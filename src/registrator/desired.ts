@@ -73,7 +73,7 @@ function withoutTaken(outcome: Outcome, container: Container, holders: Map<strin
     }
     const why = `id ${shown(id)} (${origins.id}) is taken by container ${shown(holder.name)}`;
     const reason = `${why}; the later one is not registered, so give it another id or name`;
-    taken.push({ kind: "mistake", container: container.name, reason });
+    taken.push({ kind: "mistake", code: "ID_TAKEN", container: container.name, reason });
     return false;
   });
   return taken.length === 0 ? outcome : { registered, remarks: [...outcome.remarks, ...taken] };

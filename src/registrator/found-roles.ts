@@ -121,9 +121,11 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
       );
     },
     recall(records) {
-      for (const { id, role, claim, address, port } of records) {
+      for (const { id, role, claim, address, port, container } of records) {
         const now = asked.find(({ instance }) => instance.id === id)?.instance;
         if (role === undefined || now?.address !== address || now.port !== port) continue;
+        // Another container, which took the place of the one that had the role.
+        if (container !== undefined && container.id !== now.container?.id) continue;
         watch.recall(id, { role, ...(claim?.epoch !== undefined && { epoch: claim.epoch }) });
       }
       tellRecalled();
@@ -140,6 +142,7 @@ export function createFoundRoles(begin: Inquiry, changed: () => void): FoundRole
         return [
           {
             kind: "mistake",
+            code: "ROLE_UNKNOWN",
             container: container?.name ?? instance.id,
             ...(port !== undefined && { port }),
             reason: what,

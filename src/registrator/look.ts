@@ -1,4 +1,4 @@
-import { before } from "../clock.ts";
+import { before, untilWallTime } from "../clock.ts";
 import { PortolanError } from "../errors.ts";
 import { connectDocker, type DockerClient } from "./docker/client.ts";
 import type { Engine } from "./docker/engine.ts";
@@ -11,6 +11,8 @@ export interface Look {
   readonly engine: Engine;
   /** In Docker's order. */
   readonly known: readonly Known[];
+  /** ms by which Docker's clock is ahead of the one here, as it was at the connection; undefined where it does not tell. */
+  readonly ahead: number | undefined;
 }
 
 /**
@@ -24,10 +26,12 @@ export async function lookAtDocker(
   limit: AbortSignal,
 ): Promise<Look> {
   let client: DockerClient | undefined;
+  let ahead: number | undefined;
   const source = watchDocker(docker, settings, {
     env,
     connect: async (...args) => {
       client = await connectDocker(...args);
+      if (client.now > 0) ahead = untilWallTime(new Date(client.now * 1000).toISOString());
       return client;
     },
   });
@@ -51,7 +55,7 @@ export async function lookAtDocker(
       name: (names[0] ?? id).replace(/^\//, ""),
       state,
     }));
-    return { engine, known };
+    return { engine, known, ahead };
   } finally {
     await source.close();
   }

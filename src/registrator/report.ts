@@ -53,7 +53,7 @@ export function createReporter(log: Log): Reporter {
         if (told.has(key)) continue;
         const { container, port, reason } = remark;
         const fields = { container, ...(port !== undefined && { port }) };
-        if (remark.kind === "mistake") log.warn({ ...fields, code: "LABEL" }, reason);
+        if (remark.kind === "mistake") log.warn({ ...fields, code: remark.code }, reason);
         else log.info(fields, `not registered: ${reason}`);
       }
       told = seen;

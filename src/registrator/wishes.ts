@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import type { Owner } from "../backends/backend.ts";
+import { monotonic } from "../clock.ts";
 import type { Instance } from "../instance.ts";
 import { hostAddress, isElsewhere, otherHostAddress } from "./address/host-address.ts";
-import { readHostNetwork } from "./address/host-network.ts";
+import { type HostNetwork, readHostNetwork } from "./address/host-network.ts";
 import { missingOnTheWay } from "./address/networked.ts";
 import { isUpstreamId } from "./adopt.ts";
 import { desired } from "./desired.ts";
@@ -47,6 +48,12 @@ export interface WishesOptions {
   readonly overrides?: Wanted;
 }
 
+/**
+ * ms for which this host's network is taken as it was read: several ask at once, and a host has an interface for each of
+ * its containers.
+ */
+const fresh = 250;
+
 /** Computes the wish once per change of Docker or of the host's address. */
 export function createWishes(options: WishesOptions): Wishes {
   const { source, docker, settings, env, run, report, roles, overrides } = options;
@@ -54,13 +61,19 @@ export function createWishes(options: WishesOptions): Wishes {
   /** The latest address of this host that was known, and the one of the other family beside it. */
   let known: { readonly address: string; readonly other: string | undefined } | undefined;
   let draining = false;
+  let network: { readonly at: number; readonly value: HostNetwork } | undefined;
+
+  const networkNow = () => {
+    const at = monotonic();
+    if (network === undefined || at - network.at > fresh) network = { at, value: readHostNetwork() };
+    return network.value;
+  };
 
   const current = (): Wish | undefined => {
     const observed = source.current();
     if (!observed.known || overrides?.isReady() === false) return undefined;
     const engine = observed.value;
-    const network = readHostNetwork();
-    const host = { env, engine, docker, network: () => network };
+    const host = { env, engine, docker, network: networkNow };
     const address = hostAddress(settings.ip, host);
     // Nobody needs it where containers are registered at their own; one that asks for it is told so by itself.
     if (!settings.internal) report.hostAddress(address);

@@ -98,6 +98,11 @@ function templaterGauges({ services, contested, unreadable, targets }: Templater
       samples: byTarget(({ held = [] }) => held.reduce((sum, { ids }) => sum + ids.length, 0)),
     },
     {
+      name: "held_back_services",
+      help: "Services that are shown as they were because the check refuses what they have become",
+      samples: byTarget(({ heldBack = [] }) => heldBack.length),
+    },
+    {
       name: "quarantined_instances",
       help: "Instances that are left out because of a value that the format refuses",
       samples: byTarget(({ refused }) => refused.length),

@@ -19,7 +19,25 @@ export async function check(
   if (signal.aborted) throw new PortolanError("ABORTED", `the check of ${destination} was cancelled`);
   const failure = failureOf(command, ended, timeout);
   if (failure === undefined) return;
-  throw new PortolanError("CHECK_FAILED", `${destination} stays as it is: its check ${failure}`);
+  throw new PortolanError("CHECK_FAILED", `${destination}${stays}${failure}`);
+}
+
+const stays = " stays as it is: its check ";
+
+/** True when a check has said no, and not when it could not be asked. */
+export function isRefusal(error: unknown): error is PortolanError {
+  return error instanceof PortolanError && error.code === "CHECK_FAILED";
+}
+
+/** Characters of what is shown of a refusal in one line. */
+const mostWords = 300;
+
+/** The line of a refusal that says most: of what was printed, which begins with notices, else how the check has ended. */
+export function wordsOf(refusal: PortolanError): string {
+  const { message } = refusal.cause instanceof PortolanError ? refusal.cause : refusal;
+  const [ended = "", ...printed] = message.split("\n");
+  const line = printed.find((one) => /\b(alert|emerg|crit|error|fatal)\b/i.test(one)) ?? printed[0];
+  return (line ?? ended.split(stays).at(-1) ?? ended).trim().slice(0, mostWords);
 }
 
 /** Puts the staged file's path in the place of `{{src}}`. */

@@ -68,7 +68,7 @@ async function swapEach(
 ): Promise<void> {
   for (const file of files) {
     const { target, bytes, live, staged } = file;
-    if (staged) await swap(staged.path, bytes, target, live, () => inPlace(target));
+    if (staged) await swap(staged, bytes, target, live, () => inPlace(target));
     else await rm(live.path, { force: true }).catch((error) => fail(live.path, error));
     done.push(file);
   }

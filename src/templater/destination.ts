@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { readFile, readlink, realpath, stat } from "node:fs/promises";
+import { lstat, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { hasCode } from "../durable.ts";
 import { PortolanError } from "../errors.ts";
@@ -30,6 +30,8 @@ export interface Place {
 /** Finds out where a destination leads. Rejects with DESTINATION when no file can be there. */
 export async function placeOf(destination: string): Promise<Place> {
   try {
+    const left = remembered.has(destination) ? await standing(destination, lstat) : undefined;
+    if (left && isAsLeft(destination, left)) return { path: destination, found: left };
     const [path, found] = await Promise.all([followLinks(destination), standing(destination)]);
     if (found === undefined || found.isFile()) return { path, found };
     const kind = found.isDirectory() ? "is a folder" : "is not a regular file";
@@ -52,9 +54,9 @@ export async function readLive(
   const { path, found } = await place;
   if (found === undefined) return { path, file: undefined };
   const last = remembered.get(path);
-  const isAsLeft = wanted && last?.print === printOf(found) && !last.bytes.equals(wanted);
+  const isKnown = wanted && last && isAsLeft(path, found) && !last.bytes.equals(wanted);
   try {
-    const bytes = isAsLeft ? last.bytes : await readFile(path);
+    const bytes = isKnown ? last.bytes : await readFile(path);
     const owner = { uid: Number(found.uid), gid: Number(found.gid) };
     return { path, file: { bytes, mode: Number(found.mode) & 0o7777, owner } };
   } catch (error) {
@@ -76,10 +78,18 @@ export async function remember(path: string, bytes: Buffer): Promise<void> {
   if (found) remembered.set(path, { bytes, print: printOf(found) });
 }
 
+/**
+ * Whether what is found at a path is the very file that this process has left there, and nobody has touched it since.
+ * It then lies in the folder that it lay in: moving a file, or giving it another name, changes its times.
+ */
+function isAsLeft(path: string, found: BigIntStats): boolean {
+  return remembered.get(path)?.print === printOf(found);
+}
+
 /** Undefined when there is no such file. */
-async function standing(path: string): Promise<BigIntStats | undefined> {
+async function standing(path: string, look = stat): Promise<BigIntStats | undefined> {
   try {
-    return await stat(path, { bigint: true });
+    return await look(path, { bigint: true });
   } catch (error) {
     if (hasCode(error, "ENOENT")) return undefined;
     throw error;

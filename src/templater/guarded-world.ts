@@ -44,6 +44,8 @@ export interface GuardedWorld {
   keys(now: World["keys"], away: boolean): World["keys"];
   /** This world was good for a render: the next process begins with it. Never rejects. */
   keep(snapshot: Snapshot | undefined, keys: KeySnapshot | undefined): void;
+  /** The world that the process before has kept; undefined when it has kept none. */
+  left(): Snapshot | undefined;
   /** Why the world is not shown as the backend says it is; empty when it is. */
   notReady(): readonly string[];
   /** What keeps it from telling yet, for the moment that a question takes. */
@@ -194,6 +196,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
         }
       });
     },
+    left: () => left?.snapshot,
     notReady: () =>
       asking > 0 ? [] : held.map(({ service, why }) => `${service} is held as it was: ${why}`),
     unsure: () => {

@@ -3,6 +3,7 @@ import type { Backend, Interest, KeyObservation, KeyWants, Snapshot } from "../b
 import { monotonic } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { TemplaterStatus } from "../daemon-status.ts";
+import { PortolanError } from "../errors.ts";
 import { unmeasured } from "../meter.ts";
 import type { Problem } from "../source.ts";
 import type { StateDir } from "../state-dir.ts";
@@ -49,6 +50,7 @@ function start(
   begun: (end: () => Promise<void>) => void,
 ): Daemon<TemplaterStatus> {
   const { backend, log, meter = unmeasured } = options;
+  assertTurns(options);
   let interest: Interest = { services: new Set() };
   const observation = backend.observe(interest);
   begun(async () => observation.close());
@@ -135,6 +137,7 @@ function start(
         refresh: observation.refresh,
         ...(backend.living && { living: backend.living }),
       },
+      locks: backend.lock,
       keys: keysNow,
       keysAway: () => keyProblem() !== undefined,
       containers: containersNow,
@@ -256,6 +259,18 @@ function start(
       await acknowledger?.stop(!options.restarting?.());
     },
   };
+}
+
+/** Hosts can only take turns where all of them see one lock. Throws CONFIG. */
+function assertTurns({ backend, targets }: TemplaterOptions): void {
+  const target = targets.find(({ reloadTurns }) => reloadTurns !== undefined);
+  if (target === undefined || backend.lock) return;
+  const wayOut =
+    "leave reloadTurns out, or use consul://, etcd://, zookeeper:// or a file:// that all hosts share";
+  throw new PortolanError(
+    "CONFIG",
+    `${backend.title} has no locks by which hosts could take turns to reload ${target.destination}: ${wayOut}`,
+  );
 }
 
 /** Targets of one group together, each other one alone; in the order of the configuration. */

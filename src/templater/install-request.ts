@@ -3,7 +3,7 @@ import type { Turn } from "../loop.ts";
 import type { Environment } from "../run-command.ts";
 import type { File } from "./part.ts";
 import type { Records } from "./records.ts";
-import type { Reloaded } from "./reload/index.ts";
+import type { Owed, ReloadContext, Reloaded } from "./reload/index.ts";
 import type { Swapped } from "./verdicts.ts";
 
 /** Rendered texts, and what it takes to make them count. */
@@ -22,8 +22,12 @@ export interface InstallRequest {
   readonly log: Pick<Log, "warn">;
   /** Waits until `minInterval` lets another reload happen, for what turned out late to need one. */
   readonly interval?: () => Promise<void>;
+  /** Whether a proxy may be reloaded now; always when absent. */
+  readonly clearance?: ReloadContext["clearance"];
   /** Called before anything goes live, after the checks: nothing does when it rejects. */
   readonly swapping?: () => Promise<void>;
+  /** Called once the swap is under way: what is begun then does not delay it. */
+  readonly begun?: () => void;
   /** Called once new bytes are live: with what was there before, and what is there now. */
   readonly swapped?: (files: readonly Swapped[]) => void;
   /** The files have been accepted before: what verifies a reload is not asked. */
@@ -44,7 +48,7 @@ export interface Installed {
    * again.
    */
   readonly verdict: "applied" | "reloaded" | "unchanged" | "superseded" | "owed";
-  readonly owed?: Extract<Reloaded, { owed: unknown }>;
+  readonly owed?: Owed;
   /** How the proxy took it: reload, runtime or start. */
   readonly by?: Extract<Reloaded, { accepted: unknown }>["accepted"];
   /** Why it was a reload. */

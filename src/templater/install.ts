@@ -113,15 +113,17 @@ async function replace(
   const pending: Pending[] = [];
   let companions: Companions | undefined;
   try {
+    const isChecked = fresh.some(({ target }) => target.check);
+    const how = { leaveOpen: fresh.length === 1 && !isChecked };
     await timed("stage", async () => {
       for (const part of fresh)
         pending.push(
           part.hash === noFile
             ? removal(part.target, part.live)
-            : { ...part, staged: await stage(part.bytes, part.target, part.live) },
+            : { ...part, staged: await stage(part.bytes, part.target, part.live, how) },
         );
     });
-    if (fresh.some(({ target }) => target.check)) {
+    if (isChecked) {
       companions = await placeCompanions(pending, records.intents);
       await timed("check", () => checkAll(pending, request));
     }
@@ -129,7 +131,9 @@ async function replace(
     await request.swapping?.();
     for (const part of fresh) await prepare(part, records, ways);
     const told = { inPlace: (target: Target) => warnInPlace(target, log), begun: companions?.keep };
-    await timed("swap", () => commit(pending, records.intents, told));
+    const swapping = timed("swap", () => commit(pending, records.intents, told));
+    request.begun?.();
+    await swapping;
     noteSwap(fresh);
     request.swapped?.(
       fresh.map(({ target: { destination }, bytes, hash, live: { file } }) => ({

@@ -19,7 +19,7 @@ export interface Verdict {
   readonly verdict: "applied" | "reloaded" | "owed" | "unchanged" | "rejected" | "held";
   /** How the proxy took it: reload, runtime or start. */
   readonly by?: string | undefined;
-  /** Why it was a reload, or why it was rejected, owed or held. */
+  /** Why it was a reload and what is held back, or why it was rejected, owed or held. */
   readonly why?: string | undefined;
   /** The files whose bytes have changed. */
   readonly files: readonly FileChange[];

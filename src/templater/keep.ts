@@ -10,11 +10,14 @@ import type { Log } from "../log.ts";
 import { controlLoop, type Turn } from "../loop.ts";
 import { type Meter, unmeasured } from "../meter.ts";
 import type { Watched } from "../watched-files.ts";
+import { isRefusal } from "./check.ts";
+import { createClearance } from "./clearance.ts";
 import { changedContainers } from "./containers.ts";
 import type { Place } from "./destination.ts";
 import { strictest } from "./guard.ts";
 import { type Asked, createGuardedWorld } from "./guarded-world.ts";
 import { sha256 } from "./hash.ts";
+import type { Locks } from "./host-turn.ts";
 import {
   type File,
   type Installed,
@@ -24,13 +27,17 @@ import {
   reloadOwed,
 } from "./install.ts";
 import { answered, keysOf } from "./interest.ts";
+import { createIsolation } from "./isolation.ts";
 import { keepTemplate, type Made } from "./kept-template.ts";
 import { createKnownSecrets } from "./known-secrets.ts";
 import type { LastGood } from "./last-good.ts";
 import { locate, noFile } from "./part.ts";
+import { createPinLook } from "./pin-look.ts";
 import type { Pin } from "./pins.ts";
+import { createQuarantine, type HeldBack, namesOf, reasonOf } from "./quarantine.ts";
 import type { Records } from "./records.ts";
 import { refusedFiles } from "./refused-files.ts";
+import { rehearse } from "./rehearse.ts";
 import { ReloadError } from "./reload/index.ts";
 import type { Refused, RefusedContainer } from "./render.ts";
 import { withheldOf } from "./shown-journal.ts";
@@ -88,6 +95,8 @@ export interface Keeper {
 /** What the loop of a group needs of the templater around it. */
 export interface Surroundings {
   readonly backend: Asked;
+  /** For reloads that take turns among hosts; absent where the backend has none. */
+  readonly locks?: Locks | undefined;
   /** The keys and values that were asked for, as templates see them. */
   keys(): World["keys"];
   /** Whether the keys cannot be read now. */
@@ -121,6 +130,8 @@ const refusedWait = { least: 1_000, base: 2_000, cap: 300_000 };
 interface Outcome {
   readonly made: readonly (Made & { readonly target: Target })[];
   readonly snapshot: Snapshot | undefined;
+  /** What in the snapshot is not as the world has it. */
+  readonly heldBack: readonly HeldBack[];
   readonly keys: World["keys"];
   /** Why it must not be installed; empty when it may. */
   readonly unmet: readonly string[];
@@ -160,8 +171,20 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     changed: () => look(),
   });
   const unit = createUnitFiles(targets, log);
+  /** For texts that are checked and nothing else: what they leave out is nobody's concern. */
+  const rehearsed = createUnitFiles(targets, { error() {} });
+  const quarantine = createQuarantine();
+  let cancelRetry = () => {};
   const tally = createTally(destinations, meter);
+  const clearance = createClearance(targets, {
+    locks: around.locks,
+    node: options.node,
+    log,
+    nudge: () => loop.nudge(),
+    told: tally.turn,
+  });
   const secrets = createKnownSecrets(options.env);
+  const isolation = createIsolation({ quarantine, name, log, tally, mask: secrets.mask });
   const verdicts = createVerdicts(
     targets.map(({ destination }) => destination),
     async () => (await around.records()).journal,
@@ -184,6 +207,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   let refusedTexts: RefusedTexts | undefined;
   /** What the proxy has still to take, for the status. */
   let owed: string | undefined;
+  /** The install that was left to be made up for. */
+  let debt: InstallRequest | undefined;
   let cancelPoll = () => {};
   /** When the first change came that is not rendered yet, and the first that is not applied yet. */
   let waiting: number | undefined;
@@ -216,21 +241,21 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     const began = monotonic();
     const places = options.preview ? new Map() : locateAll(targets);
     let made: Outcome["made"] | undefined;
+    quarantine.tryAgain(monotonic());
     try {
-      let { snapshot } = world.show(readByName());
+      let guarded = world.show(readByName());
       for (let round = 1; ; round++) {
-        const { env, node, ownContainer } = options;
-        const containers = around.containers();
-        const facts = { snapshot, keys: keysNow(), containers, env, node, ownContainer, file: secrets.file };
+        const { snapshot, heldBack } = quarantine.show(guarded.snapshot);
+        const facts = factsOf(snapshot, keysNow());
         secrets.note(facts);
         made = undefined;
         made = kept.map(({ target, template }) => ({ target, ...template.render(facts) }));
         bad = made.find((one) => one.bad !== undefined)?.bad;
         // What the templates read by name, and the guard may keep, shows only as they are rendered.
         const next = world.show(readByName());
-        if (next.snapshot === snapshot || round === 3)
-          return { made, snapshot, keys: facts.keys, unmet: next.unmet, places };
-        snapshot = next.snapshot;
+        if (next.snapshot === guarded.snapshot || round === 3)
+          return { made, snapshot, heldBack, keys: facts.keys, unmet: next.unmet, places };
+        guarded = next;
       }
     } finally {
       const outcomes = made?.map(({ outcome }) => outcome);
@@ -239,6 +264,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       around.want();
     }
   };
+
+  const factsOf = (snapshot: Snapshot | undefined, keys: World["keys"]): World => {
+    const { env, node, ownContainer } = options;
+    const containers = around.containers();
+    return { snapshot, keys, containers, env, node, ownContainer, file: secrets.file };
+  };
+
+  const readsNow = () => kept.map(({ template }) => template.reads());
 
   const keysNow = () => world.keys(around.keys(), around.keysAway());
 
@@ -251,18 +284,27 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       const result = await keepOnce(turn);
       tally.passed(result ?? "done");
       return result;
+    } catch (error) {
+      await payDebt(turn);
+      throw error;
     } finally {
       around.settled();
+      void lookForPin();
     }
+  };
+
+  /** Nothing may have told of a rollback that has come: the next pass puts it in force. */
+  const lookForPin = async () => {
+    const isThere = await pins.end().catch(() => false);
+    if (isThere && isPinned === undefined) loop.nudge();
   };
 
   const keepOnce = async (turn: Turn): Promise<undefined | "superseded"> => {
     cancelPoll();
     if (!atRuntime) await intervalOver(turn.signal);
-    const pinned = options.preview ? undefined : pinInForce();
-    // While none was in force, reading it takes no time of its own.
+    // While none was in force, rendering begins before that is known.
     const rendering = isPinned === undefined ? (again ?? render()) : undefined;
-    const [pin] = await Promise.all([pinned, Promise.allSettled([rendering])]);
+    const [pin] = await Promise.all([pins.begin(), Promise.allSettled([rendering])]);
     if (pin) {
       await intervalOver(turn.signal);
       return putBack(pin, turn);
@@ -278,18 +320,70 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
         outcome = await render();
       }
     }
-    const unfinished = await apply(outcome, turn);
+    let unfinished: string | undefined;
+    try {
+      unfinished = await apply(outcome, turn);
+    } catch (error) {
+      const next = await withoutFaults(error, outcome, turn);
+      if (next === "superseded") return next;
+      outcome = next;
+      unfinished = await apply(outcome, turn);
+    }
     if (unfinished === "superseded") return unfinished;
     if (bad) throw bad;
     behind = undefined;
     if (unfinished === "refused") return undefined;
     told = undefined;
     const missing = outcome.made.flatMap((one) => (one.outcome.status === "waiting" ? one.outcome.for : []));
-    setReason(missing.length > 0 ? `waits for ${[...new Set(missing)].sort().join(", ")}` : unfinished);
+    setReason(
+      missing.length > 0
+        ? `waits for ${[...new Set(missing)].sort().join(", ")}`
+        : (unfinished ?? reasonOf(outcome.heldBack)),
+    );
+    if (unfinished === undefined) retryHeldBack();
     return undefined;
   };
 
-  const pinInForce = async () => (await around.records()).pin(targets.map(({ destination }) => destination));
+  /** Tries again what is held back once it is time. */
+  const retryHeldBack = () => {
+    const due = quarantine.due();
+    cancelRetry();
+    if (due !== undefined) cancelRetry = after(Math.max(0, due - monotonic()), () => loop.nudge());
+  };
+
+  /** After a check has refused an outcome: one without the services at fault. Throws what `isolate` throws. */
+  const withoutFaults = async (
+    error: unknown,
+    { snapshot: now, keys }: Outcome,
+    turn: Turn,
+  ): Promise<Outcome | "superseded"> => {
+    const before = applied ?? world.left();
+    if (!isRefusal(error) || now === undefined || before === undefined) throw error;
+    const records = await around.records();
+    const requestOf = async (snapshot: Snapshot): Promise<InstallRequest> => {
+      const facts = factsOf(snapshot, keys);
+      const made = kept.map(({ target, template }) => ({ target, outcome: template.rehearse(facts) }));
+      const files = await rehearsed.plan(made, records.accepted);
+      if (files === undefined) throw new PortolanError("TEMPLATE", "something that is read is not known yet");
+      const services = changedServices(readsNow(), applied, snapshot);
+      return { files, turn, records, revision: revision + 1, changed: services, env: options.env, log };
+    };
+    const refusal = {
+      error,
+      now,
+      before,
+      changed: changedServices(readsNow(), before, now),
+      rehearse: (snapshot: Snapshot) => rehearse(() => requestOf(snapshot), tally),
+    };
+    if ((await isolation.isolate(refusal, turn)) === "superseded") return "superseded";
+    verdicts.refused([]);
+    return render();
+  };
+
+  /** A dry run is held by none. */
+  const pins = createPinLook(async () =>
+    options.preview ? undefined : (await around.records()).pin(targets.map(({ destination }) => destination)),
+  );
 
   /** A dry run opens no records: that would finish what another process has begun. */
   const plan = async ({ made, places }: Outcome) => {
@@ -318,6 +412,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   /** Undefined when all is well, else "superseded", "refused", or what the proxy is waited for. */
   const apply = async (outcome: Outcome, turn: Turn): Promise<string | undefined> => {
     const files = await plan(outcome);
+    if (files === undefined || outcome.unmet.length > 0) await payDebt(turn);
     if (files === undefined) return undefined;
     for (const one of outcome.made)
       if (one.outcome.status === "rendered") {
@@ -337,10 +432,28 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       return undefined;
     }
     const { snapshot } = outcome;
-    const reads = kept.map(({ template }) => template.reads());
-    world.keep(snapshot, answered(outcome.keys, keysOf(reads)));
-    const services = changedServices(reads, applied, snapshot);
+    const services = changedServices(readsNow(), applied, snapshot);
     return put(files, services, snapshot, outcome, turn);
+  };
+
+  /** T7: what was swapped is owed its reload, also while nothing that came after it can be installed. */
+  const payDebt = async (turn: Turn): Promise<void> => {
+    if (debt === undefined || turn.signal.aborted) return;
+    const request = { ...debt, turn };
+    debt = undefined;
+    const installed = await clearance
+      .during(turn.signal, (cleared) => install({ ...request, clearance: cleared }))
+      .catch((error: unknown) => {
+        if (error instanceof ReloadError && error.left === "none") debt = request;
+        throw error;
+      });
+    if (installed.verdict === "owed" || installed.verdict === "superseded") {
+      debt = request;
+      return pollAt(installed.owed?.retryIn ?? poll);
+    }
+    await unit.settle(request.files);
+    isOpen = false;
+    accept(installed, request.changed, applied, []);
   };
 
   /** Installs what was rendered, or what a rollback asks for. Says what `apply` says. */
@@ -351,6 +464,10 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     outcome: Outcome | undefined,
     turn: Turn,
   ): Promise<string | undefined> => {
+    /** What has passed its check is what the next process begins with. */
+    const passed = () => {
+      if (outcome) world.keep(outcome.snapshot, answered(outcome.keys, keysOf(readsNow())));
+    };
     const request: InstallRequest = {
       files,
       turn,
@@ -361,8 +478,10 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       log,
       interval: () => intervalOver(turn.signal),
       swapping: () => unit.claim(files),
+      begun: passed,
       swapped: (swapped) => {
         isOpen = true;
+        debt = undefined;
         verdicts.swapped(swapped);
       },
       reloaded: () => {
@@ -379,23 +498,30 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       return "refused";
     }
     try {
-      const installed = await install(request);
+      const installed = await clearance.during(turn.signal, (cleared) =>
+        install({ ...request, clearance: cleared }),
+      );
       tally.installed(installed, behind);
       if (installed.verdict === "superseded") return "superseded";
+      debt = installed.verdict === "owed" ? request : undefined;
       refusedTexts = undefined;
+      passed();
+      isolation.begin();
+      for (const service of outcome ? quarantine.settle(outcome.heldBack) : [])
+        log.info({ ...name, service }, "no longer held back");
       if (installed.verdict === "owed") {
         running = undefined;
         return waitFor(installed, services, outcome);
       }
       await unit.settle(files);
-      for (const target of targets) await request.records.rejected.drop(target);
+      const heldBack = outcome?.heldBack ?? [];
+      if (heldBack.length === 0) for (const target of targets) await request.records.rejected.drop(target);
       isOpen = false;
       running = outcome && acceptedWorlds(outcome, unit);
-      return accept(installed, services, snapshot);
+      return accept(installed, services, snapshot, heldBack);
     } catch (error) {
       tally.notInstalled(error);
-      if (error instanceof PortolanError && error.code === "CHECK_FAILED")
-        verdicts.refused(await refusedFiles(files));
+      if (isRefusal(error)) verdicts.refused(await refusedFiles(files));
       if (error instanceof ReloadError && error.left === "before") isOpen = false;
       else if (isOpen || error instanceof ReloadError) running = undefined;
       if (!(error instanceof ReloadError) || error.left === "none") throw error;
@@ -408,11 +534,14 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     { verdict, by, note, took }: Installed,
     services: readonly string[],
     snapshot: Snapshot | undefined,
+    heldBack: readonly HeldBack[],
   ): undefined => {
     applied = snapshot;
     owed = undefined;
+    const held = namesOf(heldBack);
+    const why = note === undefined || held === undefined ? (note ?? held) : `${note}; ${held}`;
     if (verdict === "applied" || verdict === "reloaded" || verdict === "unchanged")
-      verdicts.tell(verdict, { services, by, why: note, tookMs: rounded(took) });
+      verdicts.tell(verdict, { services, by, why, tookMs: rounded(took) });
     if (verdict === "unchanged") return;
     revision += 1;
     log.info({ ...name, services, revision, by, because: note, tookMs: rounded(took) }, verdict);
@@ -430,7 +559,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     owed = why;
     // What has changed since it was rendered is not in it.
     again = waiting === undefined && outcome ? { ...outcome, places: new Map() } : undefined;
-    pollAt(poll);
+    pollAt(next?.retryIn ?? poll);
     return next?.owed === "held" ? why : undefined;
   };
 
@@ -455,7 +584,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     if (!isReady) return;
     const wasHeld = world.notReady().length > 0;
     world.look();
-    const { snapshot } = world.show(readByName());
+    const { snapshot } = quarantine.show(world.show(readByName()).snapshot);
     const now = { snapshot, keys: keysNow(), containers: around.containers() };
     const isNews = !started || !kept.every(({ template }) => template.shows(now));
     const queries = kept.flatMap(({ template }) => [...(template.reads().containers?.values() ?? [])]);
@@ -525,6 +654,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
   const reread = () => {
     for (const { template } of kept) template.reread();
     refusedTexts = undefined;
+    quarantine.tryAgain();
+    isolation.begin();
     verdicts.because("templates read again");
     nudge();
   };
@@ -567,6 +698,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
     },
     pinned() {
       refusedTexts = undefined;
+      pins.changed();
       nudge();
     },
     notReady() {
@@ -604,6 +736,7 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
             },
           }),
           ...world.status(),
+          ...(quarantine.status().length > 0 && { heldBack: quarantine.status() }),
           refused: refused.get(target) ?? [],
           ...(refusedContainers.get(target)?.length && {
             refusedContainers: refusedContainers.get(target),
@@ -617,6 +750,8 @@ export function keepTargets(targets: readonly Target[], options: KeepOptions, ar
       cancelPoll();
       await loop.stop();
       cancelPoll();
+      cancelRetry();
+      await clearance.stop();
       await world.stop();
       await verdicts.written();
     },

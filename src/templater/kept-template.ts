@@ -1,5 +1,5 @@
 import { sameContainers } from "./containers.ts";
-import { loadTemplate } from "./load.ts";
+import { templateLoader } from "./load.ts";
 import type { Template } from "./render.ts";
 import { type RenderedFiles, rendererOf } from "./rendered-files.ts";
 import type { Target } from "./target.ts";
@@ -28,11 +28,13 @@ export interface KeptTemplate {
   prepare(): Promise<void>;
   /** Renders what was prepared. Throws TEMPLATE or TEMPLATE_MISSING when no template is good. */
   render(world: World): Made;
+  /** What the template that was rendered last gives of a world that is not to count. Throws TEMPLATE. */
+  rehearse(world: World): RenderedFiles;
 }
 
 /** Keeps a target's template. Nothing is read before the first `prepare`. `inAgent`: containers can be read. */
 export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: boolean }): KeptTemplate {
-  const { source } = target;
+  const load = templateLoader(target.source, { inAgent });
   const renderFiles = rendererOf(target);
   /** The last template that rendered; a stale one is to be read again. */
   let template: Template | undefined;
@@ -78,7 +80,7 @@ export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: bo
         return;
       }
       isReread = true;
-      next = await loadTemplate(source, { inAgent }).then(
+      next = await load().then(
         (loaded) => ({ template: loaded }),
         (error: unknown) => ({ error }),
       );
@@ -90,7 +92,7 @@ export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: bo
         const outcome = renderWith(used, world);
         // One that waits has not shown yet that it can be rendered.
         if (outcome.status === "rendered") {
-          if (used !== template) wanted = outcome.reads;
+          wanted = outcome.reads;
           template = used;
         } else stale ||= used !== template;
         return { outcome, bad: undefined };
@@ -101,6 +103,8 @@ export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: bo
         return { outcome: renderWith(template, world), bad };
       }
     },
+    rehearse: (world) =>
+      template ? renderFiles(template, world) : { status: "waiting", for: [], reads: none },
   };
 }
 

@@ -7,6 +7,9 @@ import type { World } from "./view.ts";
 /** Names of variables, keys and files whose values are secrets. */
 const secretName = /token|key|secret|pass|pwd|auth|cred|sig/i;
 
+/** Variables in which a shell keeps folders: every path that begins with one would be masked. */
+const folders = new Set(["PWD", "OLDPWD"]);
+
 /** Shorter values are no secrets, and occur in any text. */
 const leastSecret = 4;
 
@@ -52,7 +55,7 @@ export function createKnownSecrets(env: Environment): KnownSecrets {
   const addNamed = (entries: Iterable<readonly [name: string, value: string | undefined]>) => {
     for (const [name, value] of entries) if (secretName.test(name)) add(value);
   };
-  addNamed(Object.entries(env));
+  addNamed(Object.entries(env).filter(([name]) => !folders.has(name)));
 
   const maskAll = (text: string) => {
     let left = text;

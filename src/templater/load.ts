@@ -1,8 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { PortolanError } from "../errors.ts";
 import { formatOf } from "./escape/format.ts";
-import { compileTemplate, type Template } from "./render.ts";
+import { compileTemplate, type Template, type TemplateSource } from "./render.ts";
 
 /**
  * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder, by its
@@ -10,7 +11,31 @@ import { compileTemplate, type Template } from "./render.ts";
  * TEMPLATE_MISSING or TEMPLATE; with the latter also where it reads the containers of this host, and nobody watches
  * them here.
  */
-export async function loadTemplate(path: string, { inAgent = false } = {}): Promise<Template> {
+export function loadTemplate(path: string, options: { readonly inAgent?: boolean } = {}): Promise<Template> {
+  return templateLoader(path, options)();
+}
+
+/**
+ * Loads one template again and again, as `loadTemplate` does. As long as its texts stay the same it is the same
+ * object: compiling it takes longer than all else at a start, and it is asked for until it has rendered once.
+ */
+export function templateLoader(
+  path: string,
+  { inAgent = false }: { readonly inAgent?: boolean },
+): () => Promise<Template> {
+  let last: { readonly source: TemplateSource; readonly template: Template } | undefined;
+  return async () => {
+    const source = await readSource(path);
+    if (last !== undefined && isDeepStrictEqual(last.source, source)) return last.template;
+    const template = compileTemplate(source);
+    if (!inAgent && template.onlyInAgent.length > 0)
+      throw new PortolanError("TEMPLATE", template.onlyInAgent.join("\n"));
+    last = { source, template };
+    return template;
+  };
+}
+
+async function readSource(path: string): Promise<TemplateSource> {
   const text = await readTemplate(path);
   const folder = dirname(path);
   const names = (await readdir(folder))
@@ -21,10 +46,7 @@ export async function loadTemplate(path: string, { inAgent = false } = {}): Prom
     const file = join(folder, name);
     partials.set(name.replace(/\..*$/, ""), { path: file, text: await readTemplate(file) });
   }
-  const template = compileTemplate({ path, text, partials, format: formatOf(path) });
-  if (!inAgent && template.onlyInAgent.length > 0)
-    throw new PortolanError("TEMPLATE", template.onlyInAgent.join("\n"));
-  return template;
+  return { path, text, partials, format: formatOf(path) };
 }
 
 async function readTemplate(path: string): Promise<string> {

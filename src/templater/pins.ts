@@ -20,8 +20,15 @@ export interface Pin {
 }
 
 const prefix = "pin.";
-const pathOf = (folder: string, targets: readonly string[]) =>
-  join(folder, `${prefix}${sha256(targets.join("\n")).slice(0, 16)}.json`);
+/** By targets: each pass asks for its own. */
+const names = new Map<string, string>();
+
+function pathOf(folder: string, targets: readonly string[]): string {
+  const key = targets.join("\n");
+  const name = names.get(key) ?? `${prefix}${sha256(key).slice(0, 16)}.json`;
+  names.set(key, name);
+  return join(folder, name);
+}
 
 /** The pin of some targets; undefined when there is none. Rejects with FAILED. */
 export async function readPin(folder: string, targets: readonly string[]): Promise<Pin | undefined> {

@@ -3,7 +3,14 @@ import { commandEnvironment } from "./command-environment.ts";
 import { warnInPlace } from "./in-place.ts";
 import type { InstallRequest } from "./install-request.ts";
 import type { Part } from "./part.ts";
-import { type Change, ReloadError, type Reloaded, reloaderOf, resumeDrains } from "./reload/index.ts";
+import {
+  type Change,
+  type Owed,
+  ReloadError,
+  type Reloaded,
+  reloaderOf,
+  resumeDrains,
+} from "./reload/index.ts";
 import { restore } from "./restore.ts";
 import type { Timed } from "./stopwatch.ts";
 import type { Target } from "./target.ts";
@@ -37,7 +44,7 @@ export async function reloadAll(
     return restore(error, { parts, ways: plans.map(({ way }) => way), records: request.records, inPlace });
   };
   let result: Reloaded = { accepted: "reload" };
-  let waits: Extract<Reloaded, { owed: unknown }> | undefined;
+  let waits: Owed | undefined;
   let unreached: ReloadError | undefined;
   for (const { way, changes } of plans) {
     if (hasAll(way, parts)) continue;
@@ -45,6 +52,7 @@ export async function reloadAll(
     try {
       const done = await timed("reload", () => reload(request, target, changes, swappedAt));
       if ("owed" in done) {
+        if (done.begun) for (const part of parts) way.unsure(part.target.destination);
         waits ??= done;
         continue;
       }
@@ -111,8 +119,8 @@ function reload(
   const { source, commandTimeout: timeout } = target;
   const destination = target.partOf ?? target.destination;
   const env = commandEnvironment(request, { source, destination });
-  const interval = request.interval ?? (async () => {});
-  const context = { destination, changes, swappedAt, timeout, env, interval };
+  const { interval = async () => {}, clearance = async () => undefined } = request;
+  const context = { destination, changes, swappedAt, timeout, env, interval, clearance };
   return alsoLate(request.turn.signal, (signal) => reloaderOf(target.reload)(context, signal));
 }
 

@@ -1,7 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { identity, identityPattern, isAlive } from "../alive.ts";
-import { createFile, hasCode } from "../durable.ts";
+import { createOpenFile, hasCode, type OpenFile } from "../durable.ts";
 import { PortolanError } from "../errors.ts";
 import { destinationError, type Live } from "./destination.ts";
 import { sha256 } from "./hash.ts";
@@ -11,7 +11,9 @@ import type { Target } from "./target.ts";
 /** A rendered text on the disk, beside the live file, that nobody uses yet. */
 export interface Staged {
   readonly path: string;
-  /** Removes it, if it is still there. */
+  /** Closes it, where it was left open. */
+  close(): Promise<void>;
+  /** Closes and removes it, if it is still there. */
   remove(): Promise<void>;
 }
 
@@ -19,10 +21,15 @@ export interface Staged {
 const held = new Set<string>();
 
 /**
- * Writes `bytes` beside the live file, with the mode and owner that the new one is to have. Rejects with
- * DESTINATION; nothing is left then.
+ * Writes `bytes` beside the live file, with the mode and owner that the new one is to have. With `leaveOpen` its swap
+ * need not wait for a close, and nobody can run it. Rejects with DESTINATION; nothing is left then.
  */
-export async function stage(bytes: Uint8Array, target: Target, live: Live): Promise<Staged> {
+export async function stage(
+  bytes: Uint8Array,
+  target: Target,
+  live: Live,
+  { leaveOpen = false } = {},
+): Promise<Staged> {
   const { destination } = target;
   const path = stagedPath(live.path);
   if (held.has(path)) {
@@ -31,23 +38,33 @@ export async function stage(bytes: Uint8Array, target: Target, live: Live): Prom
   }
   held.add(path);
   const mode = target.mode ?? live.file?.mode ?? 0o644;
+  let file: OpenFile | undefined;
+  const close = async () => {
+    const open = file;
+    file = undefined;
+    // The bytes are on the disk, whatever becomes of this.
+    await open?.close().catch(() => {});
+  };
   try {
     const owner = await ownerOf(target, live.file?.owner);
     const access = owner ? { mode, owner } : { mode };
-    const create = () => createFile(path, bytes, access);
-    await create().catch(async (error) => {
+    const create = () => createOpenFile(path, bytes, access);
+    file = await create().catch(async (error) => {
       if (!hasCode(error, "EEXIST")) throw error;
       await rm(path); // ours, and could not be removed when it should have been
-      await create();
+      return create();
     });
+    if (!leaveOpen) await close();
   } catch (error) {
     held.delete(path);
     throw destinationError(destination, error, live.path);
   }
   return {
     path,
+    close,
     async remove() {
       held.delete(path);
+      await close();
       // What cannot be removed now is found by the next staging, or by the sweep of the next process.
       await rm(path, { force: true }).catch(() => {});
     },

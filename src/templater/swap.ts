@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import { hasCode, renameFile } from "../durable.ts";
 import { destinationError, type Live } from "./destination.ts";
 import { ownerOf } from "./owner.ts";
+import type { Staged } from "./stage.ts";
 import type { Target } from "./target.ts";
 
 /**
@@ -10,14 +11,14 @@ import type { Target } from "./target.ts";
  * DESTINATION, the old file being whole.
  */
 export async function swap(
-  staged: string,
+  staged: Pick<Staged, "path" | "close">,
   bytes: Uint8Array,
   target: Target,
   live: Live,
   inPlace: () => void,
 ): Promise<void> {
   try {
-    await renameFile(staged, live.path).catch(async (error) => {
+    await renameStaged(staged, live.path).catch(async (error) => {
       if (!live.file || !hasCode(error, "EBUSY", "EXDEV")) throw error;
       inPlace();
       const owner = target.owner && (await ownerOf(target, live.file.owner));
@@ -25,6 +26,17 @@ export async function swap(
     });
   } catch (error) {
     throw destinationError(target.destination, error, live.path);
+  }
+}
+
+/** Some file systems rename no file that is open. */
+async function renameStaged({ path, close }: Pick<Staged, "path" | "close">, to: string): Promise<void> {
+  try {
+    await renameFile(path, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== "rename") throw error;
+    await close();
+    await renameFile(path, to);
   }
 }
 

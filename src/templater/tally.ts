@@ -14,8 +14,12 @@ export interface Tally {
   installed(installed: Installed, since: number | undefined): void;
   /** An install has failed. */
   notInstalled(error: unknown): void;
+  /** A reload has asked for its turn among hosts. */
+  turn(result: "taken" | "late" | "unreached"): void;
   /** An instance was left out. */
   quarantined(): void;
+  /** A service began to be held back. */
+  heldBack(): void;
   verdict(verdict: string): void;
 }
 
@@ -55,7 +59,9 @@ export function createTally(target: string, meter: Meter): Tally {
       else if (error instanceof PortolanError && error.code === "CHECK_FAILED")
         meter.count("checks", { target, result: "refused" });
     },
+    turn: (result) => meter.count("reload_turns", { target, result }),
     quarantined: () => meter.count("quarantines", { target }),
+    heldBack: () => meter.count("held_back", { target }),
     verdict: (verdict) => meter.count("verdicts", { target, verdict }),
   };
 }

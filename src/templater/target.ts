@@ -50,6 +50,15 @@ export interface ContainerReload {
   readonly docker?: string;
 }
 
+/** Hosts take turns to reload: those that say the same name, whatever they render. */
+export interface HostTurns {
+  readonly name: string;
+  /** How many hosts may reload at once. */
+  readonly atMost: number;
+  /** ms that a turn is waited for: after that the proxy is reloaded without it. */
+  readonly wait: number;
+}
+
 /** What is rendered where, and what makes it count: template, destination, check and reload. */
 export interface Target {
   /** Absolute path of the template. */
@@ -73,6 +82,10 @@ export interface Target {
   /** Run on the staged file before the swap; `{{src}}` in an argument stands for its path. */
   readonly check?: Command;
   readonly reload: Reload;
+  /** ms: a reload waits a random part of this, so that those of many hosts are spread. None when absent. */
+  readonly splay?: number;
+  /** A reload waits for its turn among hosts, until it is verified. None when absent. */
+  readonly reloadTurns?: HostTurns;
   /** Run once the proxy has taken the file; when it fails, the last good file is put back and reloaded. */
   readonly verify?: Command;
   /** When the file may shrink, as far as it is not as usual. */

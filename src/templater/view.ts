@@ -68,7 +68,7 @@ const listOf = (snapshot: Snapshot | undefined, name: string): List =>
   snapshot && instancesOf(snapshot, name);
 
 /** The same object, or both empty: a service without a key in the snapshot gets a new empty list each time. */
-const sameList = (a: List, b: List): boolean =>
+export const sameList = (a: List, b: List): boolean =>
   a === b || (a !== undefined && b !== undefined && a.length === 0 && b.length === 0);
 
 function sameServices(before: Snapshot | undefined, after: Snapshot | undefined): boolean {

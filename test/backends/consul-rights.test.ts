@@ -117,19 +117,23 @@ describe("consul: the printed rules", () => {
     await expectRefused(role, await as(place, without(rules, begin)), ...why, seeRules);
   });
 
-  it.each([services, keys])("at %s say what elections, keys and healing need besides", async (place) => {
-    for (const [role, job] of [
-      ["registrator", "elections"],
-      ["templater", "keys"],
-      ["operator", "healing"],
-    ] as const) {
-      const text = await printedFor(place, role);
-      const rules = [...rulesOf(text), ...rulesAtNeed(text)];
-      const access = await as(place, rules.join("\n"));
-      await work(role, access);
-      await work(job, access);
-    }
-  });
+  it.each([services, keys])(
+    "at %s say what elections, keys, turns and healing need besides",
+    async (place) => {
+      for (const [role, job] of [
+        ["registrator", "elections"],
+        ["templater", "keys"],
+        ["templater", "elections"],
+        ["operator", "healing"],
+      ] as const) {
+        const text = await printedFor(place, role);
+        const rules = [...rulesOf(text), ...rulesAtNeed(text)];
+        const access = await as(place, rules.join("\n"));
+        await work(role, access);
+        await work(job, access);
+      }
+    },
+  );
 
   it("are named by each program that lacks one", async () => {
     const rules = Object.fromEntries(

@@ -92,10 +92,11 @@ describe.each([
     }
   });
 
-  it("say what elections, keys in templates and healing need besides", async () => {
+  it("say what elections, keys in templates, turns and healing need besides", async () => {
     await run(rulesAtNeed(text).map((line) => ours(line).replace("KEYS", "rights/")));
     await work("elections", as("registrator"));
     await work("keys", as("templater"));
+    await work("elections", as("templater"));
     await work("healing", as("operator"));
   });
 

@@ -15,7 +15,7 @@ import {
 import { createEtcdClient } from "../../src/backends/etcd/client.ts";
 import { openEtcd } from "../../src/backends/etcd/etcd.ts";
 import { parseBackendUrl } from "../../src/backends/url.ts";
-import { encodeInstance } from "../../src/instance.ts";
+import { encodeInstance, encodeSegment } from "../../src/instance.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
 import { get } from "../servers/http.ts";
 import { freePort } from "../servers/ports.ts";
@@ -123,6 +123,28 @@ describe("etcd:", () => {
     await lease.register(someInstance(owner), signal);
     expect(await leaseOfNode(owner.node)).not.toBe(before);
     await lease.release(signal);
+  });
+
+  it("knows its own record however another program has spelt it", async () => {
+    const owner = someOwner();
+    const lease = backend.lease(owner, 30);
+    await lease.renew(signal);
+    const instance = someInstance(owner, { service: "spelt" });
+    await lease.register(instance, signal);
+    const initial = `\\u${owner.node.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    const spelt = encodeInstance(instance).replaceAll(owner.node, initial + owner.node.slice(1));
+    expect(spelt).not.toContain(owner.node);
+    const at = await leaseOfNode(owner.node);
+    await bare
+      .put(`${root}/services/spelt/${encodeSegment(instance.id)}`)
+      .value(spelt)
+      .lease(at ?? "");
+    const next = backend.lease({ ...owner, run: "next" }, 30);
+    await next.renew(signal);
+    for (const each of [next, backend.lease(owner, 0)]) {
+      expect(await each.owned(signal)).toEqual([expect.objectContaining({ id: instance.id })]);
+    }
+    await next.release(signal);
   });
 
   it("moves more records than one transaction holds, and none of another owner", async () => {
@@ -308,14 +330,29 @@ describe("etcd: in trouble", () => {
     away.observe({ services: "all" });
     away.notes?.("overrides").watch();
     const beating = away.lease(someOwner(), 2);
-    for (let beat = 0; beat < 20; beat += 1) {
-      await beating.renew(signal).catch(() => {});
+    const over = AbortSignal.timeout(3_000);
+    while (!over.aborted) {
+      await beating.renew(over).catch(() => {});
       await sleep(100);
     }
     expect(tries).toBeLessThanOrEqual(1 + ((performance.now() - begun) / 1000) * 3);
     expect(tries).toBeGreaterThan(1);
     await away.close();
     closed.close();
+  });
+
+  it("is asked as soon as it is back, and not with the next try", async () => {
+    const way = await openGate(troubled.port);
+    way.cut();
+    const waiting = await open(`etcd://127.0.0.1:${way.port}/waiting`);
+    const late = waiting.lease(someOwner(), 30);
+    await expect(late.renew(signal)).rejects.toMatchObject({ code: "BACKEND_UNREACHABLE" });
+    const renewal = late.renew(signal);
+    way.open();
+    expect(await renewal).toMatchObject({ fresh: true });
+    await late.release(signal);
+    await waiting.close();
+    await way.close();
   });
 
   it("takes a wiped server for a new world, and fills it again", async () => {

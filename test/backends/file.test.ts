@@ -304,6 +304,36 @@ describe("file:", () => {
     });
   });
 
+  it("finds by looking what its watch does not tell of, also while it tells of heartbeats", async ({
+    skip,
+  }) => {
+    const disk = tempDir("file-overlay");
+    const [below, above, work, dir] = ["below", "above", "work", "registry"].map((name) =>
+      join(disk, name),
+    ) as [string, string, string, string];
+    await Promise.all([below, above, work, dir].map((folder) => mkdir(folder)));
+    const layers = `lowerdir=${below},upperdir=${above},workdir=${work}`;
+    await exec("mount", ["-t", "overlay", "-o", layers, "portolan-test", dir]).catch(() =>
+      skip("only root can mount an overlay"),
+    );
+    closers.push(() => exec("umount", ["-l", dir]));
+    const owner = someOwner();
+    const lease = (await opened(dir)).lease(owner, 30);
+    await lease.renew(signal);
+    const instance = someInstance(owner, { service: "quiet", id: "first" });
+    await lease.register(instance, signal);
+    const observation = await observed(dir);
+    await eventually(observation, (s) => instancesOf(s, "quiet")?.length === 1);
+    /** Of what is written in a layer, nobody is told who watches the whole. */
+    const plant = (id: string) =>
+      writeFile(join(above, "services/quiet", `${id}.json`), `${encodeInstance({ ...instance, id })}\n`);
+    await plant("second");
+    await eventually(observation, (s) => instancesOf(s, "quiet")?.length === 2, 10_000);
+    await lease.renew(signal);
+    await plant("third");
+    await eventually(observation, (s) => instancesOf(s, "quiet")?.length === 3, 100_000);
+  });
+
   it("tells a folder that it may not read from an empty one", async () => {
     const dir = newDir();
     const owner = someOwner();

@@ -131,7 +131,7 @@ const jobs = {
     await known(notesOf(backend, "templaters").watch());
     await useOverrides(backend);
   },
-  /** Of a registrator, where roles are elected. */
+  /** Of a registrator, where roles are elected, and of a templater whose reloads take turns. */
   async elections(backend: Backend): Promise<void> {
     const lock = backend.lock?.(someName(), "one", 10);
     if (!lock) throw new Error(`${backend.title} has no locks`);

@@ -104,6 +104,17 @@ it.concurrent.each([
   await backend.close();
 });
 
+it("etcd, of a host that another one could not connect to a moment ago: never `null`", async () => {
+  const url = `etcd://127.0.0.1:${nobody}`;
+  const words =
+    /no connection: (connect ECONNREFUSED \S+|the last try failed); see that etcd serves clients there$/;
+  const backends = await Promise.all(Array.from({ length: 8 }, () => openBackend(url, { env: {} })));
+  for (const backend of backends) {
+    await expect(backend.lease(someOwner(), 5).renew(signal)).rejects.toThrow(words);
+  }
+  await Promise.all(backends.map((backend) => backend.close()));
+});
+
 /** The words with the URL and the port in their places, as they stand in a pattern. */
 function escaped(words: string, url: string, port: string): string {
   return words

@@ -73,6 +73,9 @@ const keepsEmpty = "/keeps-empty";
 /** Of one that may not read who holds what, in a layout of others. */
 const holdersHidden = "/holders-hidden?layout=curator";
 
+/** Where templaters take turns, and no registrator elects. */
+const turns = "/turns";
+
 const layouts = {
   portolan: ["/acl", "/acl/services"],
   curator: ["/curated?layout=curator", "/curated"],
@@ -98,9 +101,11 @@ beforeAll(async () => {
       ["templater", "reader"],
     ] as const) {
       const text = await printed("zookeeper", role, as(user, place).url);
-      lines.push(...rulesOf(text), ...rulesAtNeed(text));
+      lines.push(...rulesOf(text), ...(role === "registrator" ? rulesAtNeed(text) : []));
     }
   }
+  const ofTurns = await printed("zookeeper", "templater", as("reader", turns).url);
+  lines.push(...rulesOf(ofTurns), ...rulesAtNeed(ofTurns));
   /** All lists of a place for one user, one of them changed. */
   const changed = async (place: string, node: string, from: string, to: string) => {
     const rules = rulesOf(await printed("zookeeper", as("lb", place).url));
@@ -141,6 +146,10 @@ describe("zookeeper: the printed rights", () => {
       });
     },
   );
+
+  it("say what templaters need besides that take turns to reload", async () => {
+    await work("elections", as("reader", turns));
+  });
 
   it.each(Object.entries(lacking))("need %s", async (lack, [node, , , job, right]) => {
     await expectRefused(job, as("lb", placeOf(lack)), ...denied(right), `${placeOf(lack)}/${node}`);

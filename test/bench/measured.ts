@@ -51,6 +51,9 @@ export function startFloor(
   return start(`floor ${program}`, args, async () => existsSync(ready));
 }
 
+/** ms between two questions whether a program is ready: each of them takes some of its time. */
+const askEvery = 10;
+
 /** ms that a program may take to become ready, with many containers on a busy machine. */
 const patience = 55_000;
 
@@ -72,7 +75,7 @@ async function start(
     ready: async () => {
       while (!(await isReady().catch(() => false))) {
         if (performance.now() - begun > patience) return false;
-        await sleep(3);
+        await sleep(askEvery);
       }
       startMs = performance.now() - begun;
       return true;

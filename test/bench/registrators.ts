@@ -21,7 +21,7 @@ export async function benchRegistrators(
   say: (line: string) => void,
 ): Promise<readonly Result[]> {
   const server = await startBusyServer[subject]();
-  const fleet = startFleet(program, server.url, count, containers);
+  const fleet = startFleet(program, server.urls, count, containers);
   const are = (what: string, wanted: number, within: number) =>
     waitFor(
       what,

@@ -57,6 +57,8 @@ it("prints what a person can read, and how to apply it", async () => {
       'key_prefix "portolan/templaters/" { policy = "write" }',
       "# Where templates read keys, also, for what they read:",
       '# key_prefix "" { policy = "read" }',
+      "# Where reloads take turns, also:",
+      '# key_prefix "portolan/locks/" { policy = "write" }',
       "",
       "# operator",
       'service_prefix "" { policy = "read" }',

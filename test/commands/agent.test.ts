@@ -1,7 +1,15 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { Backend } from "../../src/backends/backend.ts";
+import { openMemory } from "../../src/backends/memory.ts";
+import { startAgent } from "../../src/commands/agent.ts";
+import type { Context } from "../../src/commands/context.ts";
+import { parseArguments } from "../../src/config/arguments.ts";
+import { readSettings } from "../../src/config/settings.ts";
+import { unmeasured } from "../../src/meter.ts";
+import { openStateDir } from "../../src/state-dir.ts";
 import { type ScriptedDocker, startScriptedDocker } from "../registrator/scripted-docker.ts";
 import { waitFor } from "../servers/wait.ts";
 import { runHere, startHere } from "./run-here.ts";
@@ -67,4 +75,59 @@ it("--on-exit drain: the templater of the same process writes the drain, and not
   await waitFor("the drain", () => live() === "10.0.0.5:8080 draining\n", { within: 10_000 });
   expect((await agent.ended).code).toBe(0);
   expect(live()).toBe("10.0.0.5:8080 draining\n");
+});
+
+describe("a templater that cannot be started", () => {
+  const blind = () => {
+    throw new Error("no templater here");
+  };
+  /** An agent over this backend, in a state folder of its own. */
+  const start = async (backend: Backend, ...more: string[]) => {
+    const given = { ...(await parseArguments(args(...more))), command: "agent" } as const;
+    const settings = await readSettings(given, {}, dir);
+    const state = await openStateDir(mkdtempSync(join(dir, "state-")));
+    onTestFinished(state.close);
+    const never = new AbortController().signal;
+    const context: Context = {
+      ...{ command: "agent", settings, reread: async () => settings, env: {}, cwd: dir, version: "1" },
+      ...{ print() {}, say() {}, linger() {}, started() {}, onReload() {}, stop: never, hurry: never },
+      ...{ terminal: false, log: { debug() {}, info() {}, warn() {}, error() {} } },
+    };
+    const parts = { settings, backends: [backend], state, meter: unmeasured, restarting: () => false };
+    return startAgent(parts, context);
+  };
+
+  const registeredIn = (backend: Backend) => {
+    const now = backend.observe({ services: new Set(["web"]) }).current();
+    return now.known ? now.value.services.get("web")?.length : undefined;
+  };
+
+  it("ends the registrator that was started before it, which takes nothing away", async () => {
+    const memory = await openMemory();
+    const expiring = { ...memory, capabilities: { ...memory.capabilities, expiry: "lease" as const } };
+    const before = await start(expiring, "--on-exit", "keep");
+    await before.synced(AbortSignal.timeout(10_000));
+    expect(registeredIn(memory)).toBe(1);
+    await before.stop();
+    await waitFor("no eye on Docker", () => docker.streams() === 0, { within: 10_000 });
+
+    await expect(start({ ...expiring, observe: blind }, "--on-exit", "deregister")).rejects.toThrow(
+      "no templater here",
+    );
+    const after = await start(await openMemory());
+    await after.synced(AbortSignal.timeout(10_000));
+    expect([docker.streams(), registeredIn(memory)]).toEqual([1, 1]);
+    await after.stop();
+  });
+
+  it("is told of where the registrator was in sync before, and goes on", async () => {
+    const memory = await openMemory();
+    const agent = await start({ ...memory, observe: blind });
+    const told = "the templater cannot be started: no templater here";
+    await waitFor("word of it", () => agent.notReady().join() === told, { within: 10_000 });
+    docker.containers.set("b", { name: "b", running: true, hostPort: 8081 });
+    docker.emit("start", "b");
+    await waitFor("the second container", () => registeredIn(memory) === 2, { within: 10_000 });
+    await agent.stop();
+  });
 });

@@ -135,7 +135,9 @@ describe("services", () => {
     expect(stdout.split("\n")).toHaveLength(5);
     expect(JSON.parse((await run("services", "--json", registry.url)).stdout)).toHaveLength(3);
     expect((await run("services", "nobody", "--json", registry.url)).stdout).toBe("[]\n");
-    expect((await run("services", "nobody", registry.url)).stdout).toBe("no instances\n");
+    const none = await run("services", "nobody", registry.url);
+    expect(none.stdout).toBe("no instances\n");
+    expect(none.stderr).toContain("holds nothing of nobody; `portolan services` shows all services");
   });
 
   it("--watch prints again after a change and ends with 0", async () => {

@@ -62,6 +62,19 @@ describe("config show", () => {
     expect(bare.stdout).toContain("config file: none");
   });
 
+  it("names the file of each value of a folder", async () => {
+    const folder = tempDir("config-show");
+    writeFileSync(join(folder, "a.yaml"), file);
+    const more = "templater: { templates: [{ source: b.hbs, destination: /etc/b }], minInterval: 2s }";
+    writeFileSync(join(folder, "b.yaml"), more);
+    const { stdout } = await runHere(["config", "show", "templater", "-c", "."], folder);
+    const rows = stdout.split("\n").map((text) => text.trim().split(/ {2,}/));
+    expect(rows[0]).toEqual([`portolan templater, config files: ${folder}/a.yaml, ${folder}/b.yaml`]);
+    expect(rows).toContainEqual(["minInterval", "2s", "b.yaml:1:67"]);
+    expect(rows).toContainEqual(["templates", `${folder}/b.hbs -> /etc/b`, "b.yaml:1:26"]);
+    expect(rows).toContainEqual(["backend", "etcd://10.0.0.2:2379/lb", "a.yaml:1:1"]);
+  });
+
   it("says what is wrong instead", async () => {
     const { code, stdout, stderr } = await shown("--ttl 5x registratr");
     expect({ code, stdout }).toEqual({ code: 78, stdout: "" });

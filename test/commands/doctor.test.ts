@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import type { Finding } from "../../src/doctor/finding.ts";
+import { startScriptedDocker } from "../registrator/scripted-docker.ts";
+import { readOnly, startDockerProxy } from "../servers/docker-proxy.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
 import { freePort } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
@@ -187,6 +189,20 @@ describe("portolan doctor", () => {
     ]);
   });
 
+  it("finds that Docker's clock is another one", async () => {
+    const docker = await startScriptedDocker();
+    onTestFinished(docker.stop);
+    docker.script.clockOff = 3600;
+    const { of } = await findings(dir, [], "--docker", docker.url);
+    expect(of("docker")).toMatchObject([
+      { level: "ok" },
+      {
+        level: "warning",
+        found: expect.stringMatching(/^Docker's clock is 3\d{3} s ahead of the one here$/),
+      },
+    ]);
+  });
+
   it("finds a token of the status pages that guards little, and one that cannot be read", async () => {
     const own = tempDir("doctor-token");
     const file = join(own, "token");
@@ -207,10 +223,18 @@ describe("portolan doctor", () => {
     expect(await seen()).toEqual([0, `ok: ask for the token in ${file}`]);
   });
 
-  it("tells people the same, and how much of it is not in order", async () => {
-    const words = ["doctor", "--docker", dockerHost, "--ip", "127.0.0.1"];
-    const { code, stdout } = await runHere(words, tempDir("doctor"), { PATH: process.env.PATH });
+  it("tells people the same, and how much of it is not in order, and asks Docker no more than once", async () => {
+    const own = tempDir("doctor");
+    const docker = await startDockerProxy({
+      upstream: inject("docker").socket,
+      listen: join(own, "docker.sock"),
+      allow: readOnly,
+    });
+    onTestFinished(docker.stop);
+    const words = ["doctor", "--docker", docker.url, "--ip", "127.0.0.1"];
+    const { code, stdout } = await runHere(words, own, { PATH: process.env.PATH });
     expect(code).toBe(0);
+    expect(docker.calls().filter(({ path }) => path === "/info")).toHaveLength(1);
     expect(stdout).toMatch(/^docker\n {2}ok {7}Docker \S+ answers at unix:/);
     expect(stdout).toContain(
       "address\n  warning  published ports are registered with 127.0.0.1, a loopback address\n",
@@ -218,6 +242,7 @@ describe("portolan doctor", () => {
     expect(stdout).toContain(
       "           it means: only load balancers on this host reach them\n           way out:  ",
     );
+    expect(stdout).toContain("backend\n  ok       none is given: an agent needs none");
     expect(stdout).toMatch(/\n\n0 wrong, 1 to be looked at\n$/);
   });
 });

@@ -27,6 +27,15 @@ it("says of which part it speaks", () => {
   expect(said).toEqual(["1 of 2: waits for a", "1 of 2: done", "all done"]);
 });
 
+it("takes away what it told of a wait, and no more than that", () => {
+  const { said, step, waiting, clear } = progress(true);
+  step("begins");
+  waiting("waits for a");
+  clear();
+  clear();
+  expect(said).toEqual(["begins", "waits for a 0 s", "\x1b[1A\x1b[2K\x1b[1A"]);
+});
+
 it("tells on a terminal for how long something has been waited for, in one line", () => {
   vi.useFakeTimers();
   try {

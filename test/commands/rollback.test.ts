@@ -61,8 +61,9 @@ it("B5: each change ends in one verdict in the journal, with cause, diff and dur
   await becomes(place, "a", "");
   place.put(80);
   await becomes(place, "a", "80 ");
-  place.write("a", `bad ${ports}`);
   await stop();
+  // While it runs it would read this as well, and might come to a verdict before it ends.
+  place.write("a", `bad ${ports}`);
   const again = place.start();
   await waitFor("the refusal", async () => (await place.journal()).at(-1)?.verdict === "rejected", soon);
   await again();
@@ -172,14 +173,14 @@ it("rollback: changes nothing when the earlier file is refused, or not kept", as
   await becomes(place, "a", "80 81 ");
   await stop();
   const config = readFileSync(join(place.dir, "portolan.yaml"), "utf8");
-  writeFileSync(
-    join(place.dir, "portolan.yaml"),
-    config.replace("! grep -q bad {{src}}", "grep -q 81 {{src}}"),
-  );
-  expect(await place.run("rollback", "out.a")).toMatchObject({
+  const withCheck = (check: string) =>
+    writeFileSync(join(place.dir, "portolan.yaml"), config.replace("! grep -q bad {{src}}", check));
+  withCheck("sleep 1.2; grep -q 81 {{src}}");
+  expect(await runHere(["rollback", "out.a"], place.dir, process.env, true)).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining("CHECK_FAILED"),
+    stderr: expect.stringMatching(/^checks and reloads out\.a 0 s\n.*CHECK_FAILED/s),
   });
+  withCheck("grep -q 81 {{src}}");
   const again = place.start();
   await waitFor("its word", async () => (await place.journal()).length > 3, soon);
   expect(await place.run("rollback", "out.a")).toMatchObject({

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -10,17 +10,9 @@ import { readSettings } from "../../src/config/settings.ts";
 import { createAuthority } from "../servers/certificates.ts";
 import { waitFor } from "../servers/wait.ts";
 
-it("a configuration file that is edited is applied without a signal; while it is bad, the old one stays", async () => {
-  const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  writeFileSync(join(dir, "a.hbs"), "");
-  const config = (wait: string) =>
-    writeFileSync(
-      join(dir, "portolan.yaml"),
-      `{ backend: file://${dir}/r, listen: off, stateDir: s, templater: { wait: ${wait}, templates: [{ source: a.hbs, destination: a }] } }`,
-    );
-  config("1s");
-  const given = { ...(await parseArguments(["templater"])), command: "templater" } as const;
+/** A templater that only tells with which shortest waits it was started. */
+async function following(dir: string, ...words: readonly string[]) {
+  const given = { ...(await parseArguments(["templater", ...words])), command: "templater" } as const;
   const read = () => readSettings(given, {}, dir);
   const stopping = new AbortController();
   const errors: string[] = [];
@@ -41,13 +33,51 @@ it("a configuration file that is edited is applied without a signal; while it is
     onReload() {},
   };
   const waits: number[] = [];
+  /** How many of the daemons run. */
+  let running = 0;
+  /** What goes wrong: the start of one whose wait is 3 s, each start, the next stop. */
+  const faults = { starts: false, stop: false };
   const ended = runDaemon(context, ({ settings }) => {
     const wait = settings.targets[0]?.wait.min ?? 0;
     waits.push(wait);
-    if (wait === 3000) throw new Error("no daemon for that");
-    return { notReady: () => [], status: () => ({}), synced: async () => {}, refresh() {}, async stop() {} };
+    if (wait === 3000 || faults.starts) throw new Error("no daemon for that");
+    running += 1;
+    const stop = async () => {
+      running -= 1;
+      if (!faults.stop) return;
+      faults.stop = false;
+      throw new Error("no end of that");
+    };
+    return { notReady: () => [], status: () => ({}), synced: async () => {}, refresh() {}, stop };
   });
   await waitFor("the start", () => isStarted, { within: 10_000 });
+  const stop = () => {
+    stopping.abort();
+    return ended;
+  };
+  return { waits, errors, stop, faults, running: () => running };
+}
+
+/** A folder with a template. */
+function folderWithTemplate(): string {
+  const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, "a.hbs"), "");
+  return dir;
+}
+
+/** Writes the configuration of a templater whose shortest wait is this. */
+const configIn = (dir: string) => (wait: string) =>
+  writeFileSync(
+    join(dir, "portolan.yaml"),
+    `{ backend: file://${dir}/r, listen: off, stateDir: s, templater: { wait: ${wait}, templates: [{ source: a.hbs, destination: a }] } }`,
+  );
+
+it("a configuration file that is edited is applied without a signal; while it is bad, the old one stays", async () => {
+  const dir = folderWithTemplate();
+  const config = configIn(dir);
+  config("1s");
+  const { waits, errors, stop } = await following(dir);
   config("x");
   await waitFor("the report", () => errors.length > 0, { within: 20_000 });
   expect(errors).toEqual(["configuration not applied; the old one stays"]);
@@ -55,10 +85,59 @@ it("a configuration file that is edited is applied without a signal; while it is
   await waitFor("the next", () => waits.length === 2, { within: 20_000 });
   config("3s");
   await waitFor("the one before", () => waits.length === 4, { within: 20_000 });
-  stopping.abort();
-  expect(await ended).toBe(0);
+  expect(await stop()).toBe(0);
   expect(waits).toEqual([1000, 2000, 3000, 2000]);
   expect(errors).toHaveLength(2);
+});
+
+it("a configuration that cannot be started leaves the old one running, or says that nothing does", async () => {
+  const dir = folderWithTemplate();
+  const config = configIn(dir);
+  config("1s");
+  const { waits, errors, stop, faults, running } = await following(dir);
+  const told = (count: number) => waitFor("the report", () => errors.length === count, { within: 20_000 });
+  config("3s");
+  await told(1);
+  expect([waits, running()]).toEqual([[1000, 3000, 1000], 1]);
+  faults.stop = true;
+  config("2s");
+  await told(2);
+  expect([waits.slice(3), running()]).toEqual([[1000], 1]);
+  const stays = "configuration not applied; the old one stays";
+  expect(errors).toEqual([stays, stays]);
+  faults.starts = true;
+  config("4s");
+  await told(3);
+  expect(errors[2]).toBe("configuration not applied; the old one has ended, and cannot be started again");
+  expect(running()).toBe(0);
+  faults.starts = false;
+  config("1s");
+  await waitFor("the old one", () => running() === 1, { within: 20_000 });
+  expect(await stop()).toBe(0);
+  expect([waits.at(-1), running()]).toEqual([1000, 0]);
+});
+
+it("a folder of configuration files is followed: what is added, edited and removed counts without a signal", async () => {
+  const dir = folderWithTemplate();
+  const write = (name: string, text: string) => writeFileSync(join(dir, "conf.d", name), text);
+  mkdirSync(join(dir, "conf.d"));
+  write(
+    "a.yaml",
+    `{ backend: file://${dir}/r, listen: off, stateDir: s, templater: { templates: [{ source: ../a.hbs, destination: a }] } }`,
+  );
+  const { waits, errors, stop } = await following(dir, "-c", "conf.d");
+  write("b.yaml", "templater: { wait: 1s }");
+  await waitFor("the file that is added", () => waits.length === 2, { within: 20_000 });
+  write("c.yaml", "templater: { wait: 4s }");
+  await waitFor("the clash", () => errors.length > 0, { within: 20_000 });
+  rmSync(join(dir, "conf.d/c.yaml"));
+  write("b.yaml", "templater: { wait: 2s }");
+  await waitFor("the file that is edited", () => waits.length === 3, { within: 20_000 });
+  rmSync(join(dir, "conf.d/b.yaml"));
+  await waitFor("the file that is removed", () => waits.length === 4, { within: 20_000 });
+  expect(await stop()).toBe(0);
+  expect(waits).toEqual([25, 1000, 2000, 25]);
+  expect(new Set(errors)).toEqual(new Set(["configuration not applied; the old one stays"]));
 });
 
 it("certificates that are replaced count without a restart of the process; while one is not there, the old ones stay", async () => {
@@ -110,11 +189,7 @@ it("a daemon that is to end while its configuration is read again is not started
   const dir = mkdtempSync(join(tmpdir(), "portolan-run-daemon-"));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   writeFileSync(join(dir, "a.hbs"), "");
-  const config = (wait: string) =>
-    writeFileSync(
-      join(dir, "portolan.yaml"),
-      `{ backend: file://${dir}/r, listen: off, stateDir: s, templater: { wait: ${wait}, templates: [{ source: a.hbs, destination: a }] } }`,
-    );
+  const config = configIn(dir);
   config("1s");
   const given = { ...(await parseArguments(["templater"])), command: "templater" } as const;
   const read = () => readSettings(given, {}, dir);

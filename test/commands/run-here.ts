@@ -16,8 +16,13 @@ export interface RunningHere {
   stop(): void;
 }
 
-/** Starts a command line in this process, without its signals and streams. */
-export function startHere(argv: readonly string[], cwd: string, env: Host["env"] = {}): RunningHere {
+/** Starts a command line in this process, without its signals and streams; as on a terminal if that is said. */
+export function startHere(
+  argv: readonly string[],
+  cwd: string,
+  env: Host["env"] = {},
+  terminal = false,
+): RunningHere {
   let stdout = "";
   let stderr = "";
   const stopping = new AbortController();
@@ -25,7 +30,7 @@ export function startHere(argv: readonly string[], cwd: string, env: Host["env"]
     version: "1.2.3",
     env,
     cwd,
-    terminal: false,
+    terminal,
     print: (text) => {
       stdout += text;
     },
@@ -47,8 +52,8 @@ export function startHere(argv: readonly string[], cwd: string, env: Host["env"]
 }
 
 /** Runs a command line in this process to its end. */
-export function runHere(argv: readonly string[], cwd: string, env: Host["env"] = {}): Promise<Outcome> {
-  return startHere(argv, cwd, env).ended;
+export function runHere(...started: Parameters<typeof startHere>): Promise<Outcome> {
+  return startHere(...started).ended;
 }
 
 /** Starts the templater that a folder's `portolan.yaml` describes. It ends with the test, or when it is told to. */

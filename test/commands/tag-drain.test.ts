@@ -9,6 +9,7 @@ import { settings } from "../registrator/build.ts";
 import { startScriptedDocker } from "../registrator/scripted-docker.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
+import { instance, registryFolder } from "./registry-folder.ts";
 import { runHere } from "./run-here.ts";
 
 const log = new Proxy({} as Log, { get: () => () => {} });
@@ -157,6 +158,22 @@ describe("tag, drain and undrain", () => {
     expect((await run("drain", url)).stderr).toContain("--node NAME");
     expect((await run("tag", "host1:db-1:80", "+master", "+slave", url)).code).toBe(78);
   });
+});
+
+it("tell on a terminal whom they wait for, and in the end that nobody has applied it", async () => {
+  const registry = registryFolder(join(dir, "without-registrator"));
+  const container = { id: "web", name: "web-1", image: "web" };
+  registry.put(instance("web", 80, { container }));
+  const drained = (id: string, terminal: boolean) =>
+    runHere(["drain", id, "--timeout", "1500ms", registry.url], dir, {}, terminal);
+  const waits = "waits for the registrator of host1 to apply it";
+  const late = "host1:web-1:80 does not show it after 1.5 s";
+  expect(await drained("host1:web-1:80", true)).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(new RegExp(`^${waits} 0 s\n.*\nportolan: FAILED: ${late}`, "s")),
+  });
+  const { stderr } = await drained("host1:web-1:80", false);
+  expect(stderr).toMatch(new RegExp(`^portolan: FAILED: ${late}`));
 });
 
 const prefix = `orders-${process.pid}`;

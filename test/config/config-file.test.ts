@@ -142,6 +142,11 @@ agent:
     ["owner: 'a b'", "owner: it is not an owner; write e.g. root:haproxy"],
     ["backups: many", 'backups: "many" is not a number from 0'],
     ["group: 5x, backups: -1", 'backups: "-1" is not a number'],
+    ["splay: 2", 'splay: "2" has no unit'],
+    ["reloadTurns: edge", "reloadTurns: it is not a mapping of keys to values"],
+    ["reloadTurns: {}", "reloadTurns.name: it is missing"],
+    ["reloadTurns: { name: x, atMost: 0 }", 'reloadTurns.atMost: "0" is not a whole number from 1 to 100'],
+    ["reloadTurns: { name: x, wait: 10ms }", 'reloadTurns.wait: "10ms" is too short; the least is 1000ms'],
   ])("says what is wrong with %s", (keys, message) => {
     const { mistakes } = parse(`templater: { templates: [{ source: a, destination: b, ${keys} }] }`);
     expect(mistakes.join("\n")).toContain(message);
@@ -202,6 +207,21 @@ agent:
     ];
     expect(mistakes).toEqual(expected.map((text) => expect.stringContaining(`portolan.yaml:${text}`)));
     expect(mistakes.join()).not.toContain("secret");
+  });
+
+  it("takes when a reload may happen", () => {
+    const { values, mistakes } = parse(`templater: { templates: [
+      { source: a, destination: b, splay: 2s, reloadTurns: { name: edge } },
+      { source: a, destination: c, reloadTurns: { name: edge, atMost: 3, wait: 1m } } ] }`);
+    expect(mistakes).toEqual([]);
+    expect(values).toMatchObject({
+      templater: {
+        templates: [
+          { splay: 2_000, reloadTurns: { name: "edge", atMost: 1, wait: 30_000 } },
+          { reloadTurns: { name: "edge", atMost: 3, wait: 60_000 } },
+        ],
+      },
+    });
   });
 
   it("takes one file for each service, and what verifies a reload", () => {

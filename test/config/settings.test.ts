@@ -38,8 +38,8 @@ describe("a value comes from the first that speaks:", () => {
   });
 
   it("and from the default when nobody does", async () => {
-    const { values, origins, configFile, targets } = await settings("registrator consul:");
-    expect(configFile).toBeUndefined();
+    const { values, origins, config, targets } = await settings("registrator consul:");
+    expect(config).toBeUndefined();
     expect(targets).toEqual([]);
     expect(new Set(Object.values(origins))).toEqual(new Set(["default", "flag"]));
     expect(values).toMatchObject({
@@ -244,6 +244,97 @@ describe("mistakes", () => {
     expect(mistakes).toEqual([]);
     expect(ignored).toEqual([expect.stringMatching(/^-cleanup/), expect.stringMatching(/^-retry-attempts/)]);
   });
+});
+
+describe("a folder as the config file", () => {
+  const write = (files: Readonly<Record<string, string>>) => {
+    mkdirSync(join(folder, "conf.d"));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "conf.d", name), text);
+  };
+
+  it("is what all of its files say, in the order of their names", async () => {
+    write({
+      "20-web.yaml": "templater: { templates: [{ source: web.hbs, destination: /web }] }",
+      "10-base.yml":
+        '{ backend: ["etcd:"], templater: { wait: 5ms, templates: [{ source: a.hbs, destination: b }] } }',
+      "30.json": '{ "templater": { "minInterval": "2s" }, "backend": ["consul:"] }',
+      ".20-web.yaml": "broken: [",
+      "note.txt": "broken: [",
+    });
+    mkdirSync(join(folder, "conf.d/more.d"));
+    const read = await settings("check -c conf.d");
+    expect(texts(read)).toEqual([]);
+    const dir = join(folder, "conf.d");
+    expect(read.config).toEqual({
+      folder: dir,
+      files: ["10-base.yml", "20-web.yaml", "30.json"].map((name) => join(dir, name)),
+    });
+    expect(read.values.backend).toEqual(["etcd:", "consul:"]);
+    expect(read.targets).toMatchObject([
+      { source: join(dir, "a.hbs"), destination: join(dir, "b") },
+      { source: join(dir, "web.hbs"), destination: "/web" },
+    ]);
+    expect(read.templateSources).toEqual([join(dir, "a.hbs"), join(dir, "web.hbs")]);
+    expect(read.values.template.map(({ place }) => place)).toEqual([
+      "conf.d/10-base.yml:1:59",
+      "conf.d/20-web.yaml:1:26",
+    ]);
+    const { values, said } = await settings("templater consul: -c conf.d");
+    expect(values).toMatchObject({ minInterval: 2_000, wait: { min: 5, max: 20 } });
+    expect(said.get("minInterval")).toMatchObject({ label: "conf.d/30.json:1:18", texts: ["2s"] });
+    expect(said.get("template")?.label).toBe("conf.d/10-base.yml:1:47, conf.d/20-web.yaml:1:14");
+  });
+
+  it("tells every mistake of all files at once, with its place", async () => {
+    write({
+      "a.yaml": "logLevl: warn\ntemplater: { wait: 5ms, templates: [{ source: a }] }\n",
+      "b.yaml": "templater:\n  wait: 6ms\n  templates: [{ source: b, destination: c, mode: 9 }]\n",
+      "c.yaml": "backend: [\n",
+    });
+    expect((await settings("check -c conf.d")).mistakes.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^conf\.d\/c\.yaml:2:1: /),
+      "conf.d/b.yaml:2:3: templater.wait: it is set at conf.d/a.yaml:2:14, too",
+      'conf.d/a.yaml:1:1: logLevl: unknown key; the nearest known one is "logLevel"',
+      "conf.d/a.yaml:2:37: templater.templates[0].destination: it is missing",
+      "conf.d/b.yaml:3:44: templater.templates[1].mode: it is not a mode; write e.g. 0644",
+    ]);
+  });
+
+  it("says of two files with one destination where the second stands", async () => {
+    const entry = "templater: { templates: [{ source: a, destination: /b }] }";
+    write({ "a.yaml": entry, "b.yaml": entry });
+    expect(texts(await settings("check -c conf.d"))).toEqual([
+      "CONFIG: conf.d/b.yaml:1:26: two templates have the destination /b",
+    ]);
+  });
+
+  it("needs a file", async () => {
+    write({});
+    expect(texts(await settings("check -c conf.d"))).toEqual([
+      "CONFIG: conf.d: there is no *.yaml, *.yml or *.json in it",
+    ]);
+  });
+
+  it("is like a file: of several that are given, the last counts", async () => {
+    write({ "a.yaml": "logLevel: warn" });
+    writeFileSync(join(folder, "b.yaml"), "logLevel: error");
+    expect((await settings("check -c b.yaml --config conf.d")).values.logLevel).toBe("warn");
+    expect((await settings("check -c conf.d -c b.yaml")).values.logLevel).toBe("error");
+    expect((await settings("check", { PORTOLAN_CONFIG: "conf.d" })).values.logLevel).toBe("warn");
+  });
+});
+
+it.each([
+  [
+    "{ name: b }",
+    ["CONFIG: portolan.yaml:1:94: the reloadTurns of /b and /a differ; a group reloads in one turn"],
+  ],
+  ["{ name: a, atMost: 1, wait: 30s }", []],
+])("the templates of a group reload in the same turns: %s", async (turns, mistakes) => {
+  const entry = (destination: string, text: string) =>
+    `{ source: x, destination: ${destination}, group: g, reloadTurns: ${text} }`;
+  const file = `templater: { templates: [${entry("/a", "{ name: a }")}, ${entry("/b", turns)}] }`;
+  expect(texts(await settings("check", {}, file))).toEqual(mistakes);
 });
 
 describe("the default state folder", () => {

@@ -27,3 +27,12 @@ export async function importMachineImage(
   await exec("tar", ["-C", root, "-cf", archive, "."]);
   await docker(["import", "--change", "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin", archive, image]);
 }
+
+/** The image that Portolan's Dockerfile starts from: Node.js and nothing else. */
+export async function importNode({ docker }: Pick<DockerCli, "docker">): Promise<void> {
+  const root = tempDir("image-root");
+  await exec(process.execPath, ["image/root.mjs", root]);
+  const archive = `${root}.tar`;
+  await exec("tar", ["-C", root, "-cf", archive, "."]);
+  await docker(["import", archive, "node:22-alpine"]);
+}

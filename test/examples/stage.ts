@@ -1,6 +1,5 @@
 // A Docker host on which the commands of the examples are run as they stand in their READMEs.
-import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { installCompose } from "../servers/compose.ts";
 import { type DockerHost, startDockerHost } from "../servers/docker.ts";
@@ -10,7 +9,8 @@ import { importWebImage, webImage } from "../servers/image.ts";
 import { ensureInstalled } from "../servers/install.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
-import { importMachineImage } from "./machine-image.ts";
+import { copyBuilt } from "./checkout.ts";
+import { importMachineImage, importNode } from "./machine-image.ts";
 
 /** Where the examples are run. */
 export interface Stage extends DockerHost {
@@ -114,20 +114,4 @@ export function readmeBlocks(example: string): readonly string[] {
 async function addDefaultRoute({ address, run }: DockerHost): Promise<void> {
   await run(["ip", "route", "add", "unreachable", "default", "metric", "1"]);
   await run(["ip", "route", "add", "default", "via", address.replace(/\d+$/, "253"), "metric", "2"]);
-}
-
-/** The image that Portolan's Dockerfile starts from. */
-async function importNode(host: DockerHost): Promise<void> {
-  const root = tempDir("image-root");
-  execFileSync(process.execPath, ["image/root.mjs", root]);
-  const archive = `${root}.tar`;
-  await exec("tar", ["-C", root, "-cf", archive, "."]);
-  await host.docker(["import", archive, "node:22-alpine"]);
-}
-
-/** Makes a checkout in which everything is built, with the packages that the program needs to run. */
-async function copyBuilt(to: string): Promise<void> {
-  await exec(process.execPath, ["image/program.mjs", to]);
-  for (const name of ["Dockerfile", "image", "examples", "package-lock.json"])
-    cpSync(name, join(to, name), { recursive: true });
 }

@@ -48,7 +48,7 @@ template {
     {{ end }}
     EOT
   destination = "/etc/hosts.lb"
-  exec { command = "touch /x" }
+  exec { command = "touch /x"  splay = "1m30s" }
 }
 exec { command = "/usr/sbin/haproxy" }
 vault { address = "https://vault" }
@@ -76,7 +76,12 @@ describe("consul-template", () => {
             reload: { command: ["pkill", "-HUP", "app"] },
             timeout: "90s",
           },
-          { source: "templates/hosts.lb.hbs", destination: "/etc/hosts.lb", reload: { shell: "touch /x" } },
+          {
+            source: "templates/hosts.lb.hbs",
+            destination: "/etc/hosts.lb",
+            reload: { shell: "touch /x" },
+            splay: "90s",
+          },
         ],
       },
     });

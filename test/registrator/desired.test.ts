@@ -171,7 +171,7 @@ describe("desired", () => {
       const reason = expect.stringMatching(
         /^id x \(label SERVICE_443_ID\) is taken by port 80 .*443 .* not registered.*its own id/,
       );
-      expect(result.remarks).toEqual([{ kind: "mistake", container: "web-1", reason }]);
+      expect(result.remarks).toEqual([{ kind: "mistake", code: "LABEL", container: "web-1", reason }]);
     });
 
     it("refuses an id that is too long for a key and says so", () => {
@@ -189,7 +189,7 @@ describe("desired", () => {
         { name: "new", labels, created: "2026-02-01T00:00:00Z" },
       ]);
       expect(result.instances.map((i) => i.container?.name)).toEqual(["old"]);
-      expect(result.remarks).toMatchObject([{ kind: "mistake", container: "new" }]);
+      expect(result.remarks).toMatchObject([{ kind: "mistake", code: "ID_TAKEN", container: "new" }]);
     });
   });
 
@@ -413,7 +413,12 @@ describe("desired", () => {
       const { instances, remarks } = of([{}], { useIpFromLabel });
       expect(instances.map((i) => i.address)).toEqual([host]);
       expect(remarks).toEqual([
-        { kind: "mistake", container: "web-1", reason: expect.stringMatching(/addr.*no such label/) },
+        {
+          kind: "mistake",
+          code: "LABEL",
+          container: "web-1",
+          reason: expect.stringMatching(/addr.*no such label/),
+        },
       ]);
     });
 
@@ -552,6 +557,7 @@ describe("desired", () => {
       ]);
       expect(remarks).toContainEqual({
         kind: "mistake",
+        code: "LABEL",
         container: "odd",
         port: "80",
         reason: expect.stringMatching(reason),
@@ -567,7 +573,13 @@ describe("desired", () => {
       const { instances, remarks } = of([{ labels: { odd: "a\nb" } }], { name });
       expect(instances[0]?.service).toBe("web");
       expect(remarks).toEqual([
-        { kind: "mistake", container: "web-1", port: "80", reason: expect.stringMatching(reason) },
+        {
+          kind: "mistake",
+          code: "LABEL",
+          container: "web-1",
+          port: "80",
+          reason: expect.stringMatching(reason),
+        },
       ]);
     });
 
@@ -706,14 +718,14 @@ describe("desired", () => {
     ],
   ])("%s=%s is reported with container, key and way out", (key, value, reason) => {
     const { remarks } = of([{ labels: { [key]: value } }]);
-    expect(remarks).toEqual([{ kind: "mistake", container: "web-1", port: "80", reason }]);
+    expect(remarks).toEqual([{ kind: "mistake", code: "LABEL", container: "web-1", port: "80", reason }]);
   });
 
   it("reports once what was given for all ports", () => {
     const ports = [published(80, 1), published(443, 2)];
     const { remarks } = of([{ ports, labels: { SERVICE_WEIGHT: "257" } }]);
     const reason = "label SERVICE_WEIGHT=257: not a weight; use a whole number from 0 to 256 (1 is used)";
-    expect(remarks).toEqual([{ kind: "mistake", container: "web-1", reason }]);
+    expect(remarks).toEqual([{ kind: "mistake", code: "LABEL", container: "web-1", reason }]);
   });
 
   it("takes port and protocol specific keys, and leaves the vocabulary out of meta", () => {

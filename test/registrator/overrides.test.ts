@@ -40,7 +40,9 @@ describe("applying overrides", () => {
     const { instance, remarks } = applied(reasoned({ roleSource: { by: "elect" } }), { target, tags });
     expect(instance).toMatchObject({ tags: ["blue"] });
     expect(instance?.role).toBeUndefined();
-    expect(remarks[0]?.reason).toContain("an election decides");
+    expect(remarks).toMatchObject([
+      { code: "OVERRIDE", reason: expect.stringContaining("an election decides") },
+    ]);
   });
 
   it("is only for the container that it was written for, or all of a node", () => {

@@ -122,6 +122,7 @@ it("ends one that hangs with all that it has started, says so, and has no master
   const daemon = stage.start();
   const why = () => daemon.status().remarks.find(({ container }) => container === "db-1")?.reason;
   await waitFor("the reason", () => why()?.includes("did not end within 0.5 s"), soon);
+  await waitFor("its log line", () => stage.told.some(({ code }) => code === "ROLE_UNKNOWN"), soon);
   await waitFor("its end", () => sleeping().length === 0, soon);
   expect(stage.counted).toContain("failed");
   expect(stage.told.find(({ code }) => code === "FAILED")).toMatchObject({

@@ -1,4 +1,4 @@
-// Three Consul servers on loopback that elect a leader among themselves, and agents that join them.
+// Consul servers on loopback that elect a leader among themselves, and agents that join them.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Consul } from "./consul.ts";
@@ -8,7 +8,15 @@ import { freePorts } from "./ports.ts";
 import { tempDir } from "./run.ts";
 import { startServer } from "./server.ts";
 
-/** A cluster of three servers. */
+/** What a cluster is made of. */
+export interface ConsulClusterOptions {
+  /** Its servers (3). */
+  readonly servers?: number;
+  /** Further configuration of all of its agents, in HCL. */
+  readonly hcl?: string;
+}
+
+/** A cluster of servers. */
 export interface ConsulCluster {
   readonly members: readonly Consul[];
   /** The member that leads now. */
@@ -26,12 +34,13 @@ interface Place {
   readonly serf: number;
 }
 
-/** Starts three servers and waits until they have elected one of them. */
-export async function startConsulCluster(): Promise<ConsulCluster> {
-  const places = await Promise.all(["s1", "s2", "s3"].map(placeOf));
+/** Starts the servers and waits until they have elected one of them. */
+export async function startConsulCluster(options: ConsulClusterOptions = {}): Promise<ConsulCluster> {
+  const { servers = 3, hcl = "" } = options;
+  const places = await Promise.all(Array.from({ length: servers }, (_, at) => placeOf(`s${at + 1}`)));
   const peers = places.map(({ serf }) => `127.0.0.1:${serf}`);
   const members = await Promise.all(
-    places.map((place) => startAgent(place, peers, ["-server", "-bootstrap-expect", "3"])),
+    places.map((place) => startAgent(place, peers, hcl, ["-server", "-bootstrap-expect", `${servers}`])),
   );
   const joined: Consul[] = [];
   return {
@@ -47,7 +56,7 @@ export async function startConsulCluster(): Promise<ConsulCluster> {
       }
     },
     async join(node) {
-      const agent = await startAgent(await placeOf(node), peers, []);
+      const agent = await startAgent(await placeOf(node), peers, hcl, []);
       joined.push(agent);
       return agent;
     },
@@ -65,13 +74,14 @@ async function placeOf(node: string): Promise<Place> {
 async function startAgent(
   { node, http, rpc, serf }: Place,
   peers: readonly string[],
+  hcl: string,
   role: readonly string[],
 ): Promise<Consul> {
   const { consul } = await ensureInstalled(["consul"]);
   const dir = tempDir(`consul-${node}`);
   const dataDir = join(dir, "data");
   const config = join(dir, "more.hcl");
-  writeFileSync(config, "performance {\n  raft_multiplier = 1\n}\n");
+  writeFileSync(config, `${hcl}\nperformance {\n  raft_multiplier = 1\n}\n`);
   const url = `http://127.0.0.1:${http}`;
   const server = await startServer({
     name: `consul-${node}`,

@@ -1,5 +1,6 @@
 // Three etcds on loopback that elect a leader among themselves.
 import { join } from "node:path";
+import { type Electing, electing } from "./electing.ts";
 import type { Etcd } from "./etcd.ts";
 import { type EtcdRelease, etcdProgram } from "./etcd-package.ts";
 import { get } from "./http.ts";
@@ -8,15 +9,7 @@ import { tempDir } from "./run.ts";
 import { startServer } from "./server.ts";
 
 /** A cluster of three members. */
-export interface EtcdCluster {
-  readonly members: readonly Etcd[];
-  /** The members as the authority of a URL. */
-  readonly hosts: string;
-  /** The member that leads now. */
-  leader(): Promise<Etcd>;
-  /** Ends what still runs of it, at once: a member that lost the others ignores a polite word. */
-  stop(): Promise<void>;
-}
+export type EtcdCluster = Electing<Etcd>;
 
 /** Starts three members and waits until they have elected one of them. */
 export async function startEtcdCluster(release: EtcdRelease = "installed"): Promise<EtcdCluster> {
@@ -53,17 +46,5 @@ export async function startEtcdCluster(release: EtcdRelease = "installed"): Prom
   );
   const leads = async ({ url }: Etcd) =>
     /^etcd_server_is_leader 1$/m.test(await get(`${url}/metrics`).catch(() => ""));
-  return {
-    members,
-    hosts: members.map(({ port }) => `127.0.0.1:${port}`).join(","),
-    async leader() {
-      for (;;) {
-        for (const member of members) if (await leads(member)) return member;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    },
-    async stop() {
-      await Promise.all(members.map((member) => member.kill()));
-    },
-  };
+  return electing(members, leads);
 }

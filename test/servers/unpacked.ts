@@ -20,6 +20,10 @@ export interface Unpacked {
   /** By distribution, the ID of /etc/os-release. */
   readonly suites: Readonly<Record<string, Suite>>;
   readonly packages: readonly string[];
+  /** Only these of the packages' files, by their paths below the root. */
+  readonly files?: readonly string[];
+  /** For another processor, by Debian's name of it, with all that the packages depend on: the machine has none of that. */
+  readonly foreign?: string;
   /** Half a sentence for errors. */
   readonly wayOut: string;
 }
@@ -58,30 +62,55 @@ export async function fetchUnpacked(what: Unpacked): Promise<void> {
   );
 }
 
-async function fetchFrom(source: AptSource, { name, packages }: Unpacked): Promise<void> {
+async function fetchFrom(
+  source: AptSource,
+  { name, packages, files = [], foreign }: Unpacked,
+): Promise<void> {
   const work = join(cacheDir, `${name}.${process.pid}`);
   for (const folder of ["sources", "lists/partial", "archives/partial", "tree"]) {
     mkdirSync(join(work, folder), { recursive: true });
   }
   writeFileSync(join(work, "sources", source.fileName), source.text);
+  writeFileSync(join(work, "nothing-installed"), "");
   const apart = [
     "Dir::Etc::SourceList=/dev/null",
     `Dir::Etc::SourceParts=${work}/sources`,
     `Dir::State::Lists=${work}/lists`,
     `Dir::Cache=${work}`,
     "APT::Sandbox::User=root", // apt's own user cannot reach into a private cache
+    ...(foreign === undefined
+      ? []
+      : [
+          `APT::Architecture=${foreign}`,
+          `APT::Architectures=${foreign}`,
+          `Dir::State::Status=${work}/nothing-installed`,
+        ]),
   ].flatMap((option) => ["-o", option]);
+  const download =
+    foreign === undefined ? ["download"] : ["install", "--download-only", "--no-install-recommends"];
   const options = { env: noQuestions, cwd: work, within: aptWithin };
   try {
     await exec("apt-get", ["update", ...quietly, ...apart], options);
-    await exec("apt-get", ["download", ...quietly, ...apart, ...packages], options);
-    const archives = readdirSync(work).filter((file) => file.endsWith(".deb"));
-    if (archives.length < packages.length) throw new Error("apt-get download left too few files");
-    for (const archive of archives) await exec("dpkg-deb", ["-x", join(work, archive), join(work, "tree")]);
+    await exec("apt-get", [...download, ...quietly, ...apart, ...packages], options);
+    const archives = [work, join(work, "archives")].flatMap((folder) =>
+      readdirSync(folder).flatMap((file) => (file.endsWith(".deb") ? join(folder, file) : [])),
+    );
+    if (archives.length < packages.length) throw new Error("apt-get left too few files");
+    for (const archive of archives) await unpack(archive, join(work, "tree"), files);
     const home = unpackedHome({ name });
     rmSync(home, { recursive: true, force: true });
     renameSync(join(work, "tree"), home);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** Unpacks these files of a package, or all. */
+async function unpack(archive: string, to: string, files: readonly string[]): Promise<void> {
+  if (files.length === 0) await exec("dpkg-deb", ["-x", archive, to]);
+  else
+    await exec("sh", [
+      ...["-c", 'archive=$1 to=$2; shift 2; dpkg-deb --fsys-tarfile "$archive" | tar -C "$to" -x "$@"', "sh"],
+      ...[archive, to, ...files.map((file) => `./${file}`)],
+    ]);
 }

@@ -14,14 +14,11 @@ import { freePorts } from "../servers/ports.ts";
 import { tempDir } from "../servers/run.ts";
 import type { TestServer } from "../servers/server.ts";
 import { waitFor } from "../servers/wait.ts";
+import { countOption } from "./count-option.ts";
+import { runSoak, say } from "./run.ts";
 
-const say = (line: string) => void process.stdout.write(`${line}\n`);
 const page = "web.test";
 const soon = { within: 20_000 };
-
-// At the exit everything that was started is ended.
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
 
 function readOptions(args: readonly string[]) {
   const { values } = parseArgs({
@@ -32,12 +29,11 @@ function readOptions(args: readonly string[]) {
       connections: { type: "string", default: "64" },
     },
   });
-  const numberOf = (name: keyof typeof values) => {
-    const number = Number(values[name]);
-    if (Number.isInteger(number) && number > 0) return number;
-    throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
+  return {
+    changes: countOption(values, "changes"),
+    rate: countOption(values, "rate"),
+    connections: countOption(values, "connections"),
   };
-  return { changes: numberOf("changes"), rate: numberOf("rate"), connections: numberOf("connections") };
 }
 
 /** Servers that cost next to nothing: GET is answered with a text, POST with what was posted. */
@@ -144,9 +140,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main());
-} catch (error) {
-  say(`soak: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  process.exit(1);
-}
+await runSoak(main);

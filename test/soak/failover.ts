@@ -13,6 +13,7 @@ import { startWriter, type Writer } from "../../examples/failover/writer.ts";
 import { postgres } from "../../examples/failover-postgres/postgres.ts";
 import { handOver, redis, unwatchedRedis } from "../../examples/failover-redis/redis.ts";
 import { tempDir } from "../servers/run.ts";
+import { countOption } from "./count-option.ts";
 
 /** ms within which writers reach the new master, from the moment at which it takes writes. */
 const promised = 1_000;
@@ -140,11 +141,8 @@ function readOptions() {
       changes: { type: "string", default: "200" },
     },
   });
-  const numberOf = (name: keyof typeof values) => {
-    const number = Number(values[name]);
-    if (Number.isInteger(number) && number >= 0) return number;
-    throw new Error(`--${name} ${values[name]}: not a number of times; 0 leaves this part out`);
-  };
+  const numberOf = (name: keyof typeof values) =>
+    countOption(values, name, { least: 0, what: "times; 0 leaves this part out" });
   return { redis: numberOf("redis"), postgres: numberOf("postgres"), changes: numberOf("changes") };
 }
 

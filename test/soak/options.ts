@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { countOption } from "./count-option.ts";
 
 /** The backends that can be soaked. */
 export const backends = ["file", "consul", "etcd", "zookeeper"] as const;
@@ -41,18 +42,20 @@ export function readOptions(args: readonly string[]): SoakOptions {
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: not a number of minutes`);
   if (!Number.isInteger(seed)) throw new Error(`--seed ${values.seed}: not a whole number`);
-  const [containers, hands, probes] = (["containers", "hands", "probes"] as const).map((name) => {
-    const number = Number(values[name]);
-    if (!Number.isInteger(number) || number < (name === "probes" ? 0 : 1)) {
-      throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
-    }
-    return number;
-  }) as [number, number, number];
   const only = values.only.split(",").map((name) => {
     const backend = backends.find((one) => one === name);
     if (!backend) throw new Error(`--only ${name}: not one of ${backends.join(", ")}`);
     return backend;
   });
   const time = (minutes * 60_000) / only.length;
-  return { time, only, seed, containers, hands, probes, logs: values.logs, cli: resolve(values.cli) };
+  return {
+    time,
+    only,
+    seed,
+    containers: countOption(values, "containers"),
+    hands: countOption(values, "hands"),
+    probes: countOption(values, "probes", { least: 0 }),
+    logs: values.logs,
+    cli: resolve(values.cli),
+  };
 }

@@ -8,13 +8,10 @@ import { startDockerHost } from "../servers/docker.ts";
 import { exec } from "../servers/exec.ts";
 import { cleanLeftovers } from "../servers/leftovers.ts";
 import { waitFor } from "../servers/wait.ts";
+import { countOption } from "./count-option.ts";
+import { runSoak, say } from "./run.ts";
 
-const say = (line: string) => void process.stdout.write(`${line}\n`);
 const names = ["web-1", "web-2", "web-3"];
-
-// At the exit everything that was started is ended.
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
 
 function readOptions(args: readonly string[]) {
   const { values } = parseArgs({
@@ -28,19 +25,14 @@ function readOptions(args: readonly string[]) {
       drain: { type: "string", default: "1s" },
     },
   });
-  const numberOf = (name: "replacements" | "stops" | "rate" | "connections") => {
-    const number = Number(values[name]);
-    if (Number.isInteger(number) && number > 0) return number;
-    throw new Error(`--${name} ${values[name]}: not a number of ${name}`);
-  };
   const store = storeNames.find((name) => name === values.store);
   if (!store) throw new Error(`--store ${values.store}: one of ${storeNames.join(", ")}`);
   return {
     store,
-    replacements: numberOf("replacements"),
-    stops: numberOf("stops"),
-    rate: numberOf("rate"),
-    connections: numberOf("connections"),
+    replacements: countOption(values, "replacements"),
+    stops: countOption(values, "stops"),
+    rate: countOption(values, "rate"),
+    connections: countOption(values, "connections"),
     drain: values.drain,
   };
 }
@@ -116,9 +108,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main());
-} catch (error) {
-  say(`soak: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  process.exit(1);
-}
+await runSoak(main);

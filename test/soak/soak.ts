@@ -4,14 +4,9 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { cleanLeftovers } from "../servers/leftovers.ts";
 import { readOptions } from "./options.ts";
+import { runSoak, say } from "./run.ts";
 import { type Soaked, soakBackend } from "./soak-backend.ts";
 import type { World } from "./world.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
-
-// At the exit everything that was started is ended.
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
@@ -78,9 +73,4 @@ function report({ backend, counts, settled, seen, trends }: Soaked): void {
     say(`${backend}: ${name} ${what}: ${first.toFixed(0)} → ${last.toFixed(0)}${flat ? "" : ", not flat"}`);
 }
 
-try {
-  process.exit(await main());
-} catch (error) {
-  say(`soak: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  process.exit(1);
-}
+await runSoak(main);

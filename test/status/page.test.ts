@@ -177,6 +177,7 @@ describe("the page", () => {
     shown.change("web-1", { service: name, tags: [name], node: name });
     const page = await open(shown.url);
     await page.locator("#services").getByText(name).first().waitFor(soon);
+    await page.getByText(`${name} is held back as it was: [ALERT] no`).waitFor(soon);
     expect(await page.locator("main img").count()).toBe(0);
   });
 

@@ -73,6 +73,7 @@ function statusOf(list: readonly ShownInstance[], destination: string): Template
         ...{ source: "/etc/haproxy.cfg.hbs", destination, reload: "haproxy", hasCheck: true },
         ...{ reason: undefined, revision: 3, reads: { services: names, all: false }, refused: [] },
         rendered: { secondsAgo: 5, tookMs: 1.5 },
+        heldBack: names.slice(0, 1).map((service) => ({ service, why: "[ALERT] no" })),
       },
     ],
     journal: [

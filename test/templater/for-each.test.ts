@@ -25,6 +25,7 @@ import type { Target } from "../../src/templater/target.ts";
 import { instance } from "../commands/registry-folder.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
+import { endedWithTest } from "./ended.ts";
 import { mount } from "./workspace.ts";
 
 const soon = { within: 20_000 };
@@ -79,14 +80,7 @@ async function createPlace(expiry: "none" | "lease" = "none") {
         node: "h",
         log: logTo,
       });
-      let isOver = false;
-      const stop = async () => {
-        if (isOver) return;
-        isOver = true;
-        await daemon.stop();
-        await opened.close();
-      };
-      onTestFinished(stop);
+      const stop = endedWithTest(daemon, opened);
       return { daemon, stop };
     },
   };
@@ -158,13 +152,13 @@ describe("a target with a file for each service", () => {
     expect(place.files()).toEqual({ "web.conf": "web: 80\n" });
   });
 
-  it("T1: none of the files is taken when the check of one fails", async () => {
+  it("T1: a file whose check fails is not taken, and the text is kept for people", async () => {
     const place = await createPlace();
     place.set(instance("api", 81), instance("web", 80));
     const { daemon } = await place.start({ check: { shell: "! grep -q 666 {{src}}" } });
     await ready(daemon);
     const before = place.files();
-    place.set(instance("db", 1), instance("web", 666));
+    place.set(instance("api", 81), instance("web", 666));
     await waitFor("the refusal", () => daemon.notReady().join().includes("CHECK_FAILED"), soon);
     expect([place.files(), place.reloads()]).toEqual([before, 1]);
     const kept = join(place.dir, "state/rejected");
@@ -174,6 +168,34 @@ describe("a target with a file for each service", () => {
     place.set(instance("db", 1), instance("web", 80));
     await become(place, { "db.conf": "db: 1\n", "web.conf": "web: 80\n" });
     await waitFor("the end of what was refused", () => readdirSync(kept).length === 0, soon);
+  });
+
+  it("T9: none of the files is taken when the check refuses what all of them come from", async () => {
+    const place = await createPlace();
+    place.set(instance("api", 81), instance("web", 80));
+    const { daemon } = await place.start({ check: { shell: `! grep -q bad ${place.dir}/site.txt.hbs` } });
+    await ready(daemon);
+    const before = place.files();
+    writeFileSync(join(place.dir, "draft"), `${text}bad\n`);
+    renameSync(join(place.dir, "draft"), place.target.source);
+    place.set(instance("db", 1), instance("web", 8080));
+    daemon.refresh();
+    await waitFor("the refusal", () => daemon.notReady().join().includes("CHECK_FAILED"), soon);
+    expect([place.files(), place.reloads()]).toEqual([before, 1]);
+  });
+
+  it("goes on with the other files when the check of one fails, also of those that come and go", async () => {
+    const place = await createPlace();
+    place.set(instance("api", 81), instance("web", 80));
+    const { daemon } = await place.start({ check: { shell: "! grep -q 666 {{src}}" } });
+    await ready(daemon);
+    place.set(instance("bad", 666), instance("db", 1), instance("web", 666));
+    await become(place, { "db.conf": "db: 1\n", "web.conf": "web: 80\n" });
+    await waitFor("the reason", () => daemon.notReady().join().includes("held back: bad, web"), soon);
+    expect(place.reloads()).toBe(2);
+    place.set(instance("bad", 667), instance("db", 1));
+    await become(place, { "bad.conf": "bad: 667\n", "db.conf": "db: 1\n" });
+    await ready(daemon);
   });
 
   it("T7: what went comes back when the proxy refuses, and what came goes", async () => {

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -341,6 +342,28 @@ describe("the file", () => {
     expect(readFileSync(join(other, "real.cfg"), "utf8")).toBe("new");
     expect([space.names(), readdirSync(other)]).toEqual([["proxy.cfg"], ["real.cfg"]]);
   });
+
+  it.each(["file", "folder"])(
+    "is followed when its %s was moved, and a link stands in the place",
+    async (what) => {
+      const space = await createWorkspace();
+      await space.install("one");
+      const other = join(space.folder, "../other");
+      if (what === "folder") {
+        renameSync(space.folder, other);
+        symlinkSync("other", space.folder);
+      } else {
+        mkdirSync(other);
+        renameSync(space.destination, join(other, "proxy.cfg"));
+        symlinkSync("../other/proxy.cfg", space.destination);
+      }
+      await space.install("two");
+      expect(readFileSync(join(other, "proxy.cfg"), "utf8")).toBe("two");
+      const link = what === "folder" ? space.folder : space.destination;
+      expect(lstatSync(link).isSymbolicLink()).toBe(true);
+      expect(readdirSync(other)).toEqual(["proxy.cfg"]);
+    },
+  );
 
   it("may have a long name", async () => {
     const space = await createWorkspace("ü".repeat(127));

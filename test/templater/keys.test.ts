@@ -10,6 +10,7 @@ import { compileTemplate, renderTemplate } from "../../src/templater/render.ts";
 import { startRegistry } from "../e2e/registries.ts";
 import { tempDir } from "../servers/run.ts";
 import { waitFor } from "../servers/wait.ts";
+import { endedWithTest } from "./ended.ts";
 import { worldOf } from "./golden/world.ts";
 
 const never = new AbortController().signal;
@@ -31,14 +32,7 @@ async function templater(backend: Backend, text: string, dir = tempDir("keys")) 
   const quiet = () => {};
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   const daemon = startTemplater({ backend, targets: [target], state, env: {}, node: "h", log });
-  let isOver = false;
-  const stop = async () => {
-    if (isOver) return;
-    isOver = true;
-    await daemon.stop();
-    await state.close();
-  };
-  onTestFinished(stop);
+  const stop = endedWithTest(daemon, state);
   const live = () => (existsSync(destination) ? readFileSync(destination, "utf8") : undefined);
   return {
     daemon,

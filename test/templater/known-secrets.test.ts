@@ -22,6 +22,11 @@ describe("secrets that templates read", () => {
     );
   });
 
+  it("are not the folders of a shell, which are a part of every path below them", () => {
+    const secrets = createKnownSecrets({ PWD: "/etc/lb", OLDPWD: "/root", DB_PWD: "pwd-1" });
+    expect(secrets.mask("/etc/lb/haproxy.cfg /root pwd-1")).toBe("/etc/lb/haproxy.cfg /root …");
+  });
+
   it("are all lines of files that are named so, or that not everybody may read", () => {
     const dir = tempDir("known-secrets");
     const secrets = createKnownSecrets({});

@@ -32,6 +32,7 @@ const reload = (
       timeout,
       env,
       interval: async () => {},
+      clearance: async () => undefined,
     },
     new AbortController().signal,
   );
@@ -88,6 +89,7 @@ describe("reload: container", () => {
       timeout: 20_000,
       env: host,
       interval: async () => {},
+      clearance: async () => undefined,
     };
     const reloader = reloaderOf({ kind: "container", ...given });
     expect(await reloader(context, new AbortController().signal)).toEqual({ accepted: "reload" });

@@ -12,6 +12,7 @@ const context = {
   timeout: 10_000,
   env: {},
   interval: async () => {},
+  clearance: async () => undefined,
 };
 
 /** A server that answers each request with the status in its path, or never. */

@@ -43,6 +43,7 @@ http {
     config,
     errorLog,
     serves,
+    reload,
     install: (text: string, changes: Partial<NginxReload> = {}, commandTimeout = 20_000) =>
       space.install(text, { reload: { ...reload, ...changes }, commandTimeout }),
     workers: async () => (await childrenOf(nginx.pid())).map(({ title }) => title),
@@ -181,6 +182,18 @@ describe("reload: nginx", () => {
     expect((await place.install(last, reload)).verdict).toBe("owed");
     expect((await place.install(last, { maxOld: 4 })).verdict).toBe("reloaded");
     await place.serves("v5");
+  });
+
+  it("waits until it is cleared", async () => {
+    const place = await createPlace();
+    const clearance = async () => ({ owed: "held", reason: "not yet" }) as const;
+    const text = place.config("v2");
+    const waiting = await place.space.install(text, { reload: place.reload }, { clearance });
+    expect(waiting).toMatchObject({ verdict: "owed", owed: { reason: "not yet" } });
+    expect(place.space.live()).toBe(text);
+    await place.serves("v1");
+    expect((await place.install(text)).verdict).toBe("reloaded");
+    await place.serves("v2");
   });
 
   it("fails while nginx does not run, and the file is there when it comes", async () => {

@@ -161,6 +161,38 @@ describe("HAProxy at runtime", () => {
     );
   });
 
+  const notYet = { clearance: async () => ({ owed: "held", reason: "not yet" }) as const };
+
+  it("waits with a reload until it is cleared, and with nothing that it does at runtime", async () => {
+    const pool = await createPool();
+    const a = await startOrigin("a");
+    await pool.install([]);
+    const worker = await pool.worker();
+    const { space, reload } = pool;
+    const server = `a 127.0.0.1:${a.port}`;
+    expect(await space.install(pool.config([server]), { reload }, notYet)).toMatchObject(runtime);
+    const text = pool.config([server], "  timeout queue 5s");
+    expect(await space.install(text, { reload }, notYet)).toMatchObject({
+      verdict: "owed",
+      owed: { owed: "held", reason: "not yet" },
+    });
+    expect(space.live()).toBe(text);
+    expect(await pool.worker()).toBe(worker);
+    expect(await space.install(text, { reload })).toMatchObject({ verdict: "reloaded", by: "reload" });
+  });
+
+  it("knows no more what HAProxy has where a change was begun before the reload that waits", async () => {
+    const pool = await createPool({ pool: "  balance static-rr" });
+    const a = await startOrigin("a");
+    await pool.install([]);
+    const { space, reload } = pool;
+    const waiting = await space.install(pool.config([`a 127.0.0.1:${a.port}`]), { reload }, notYet);
+    expect(waiting.verdict).toBe("owed");
+    await expect(space.install(pool.config([], "  no such thing"), { reload })).rejects.toMatchObject({
+      left: "open",
+    });
+  });
+
   it.each([
     ["an algorithm that is static", { pool: "  balance static-rr" }, "must use a dynamic load balancing"],
     ["a socket without the right", { level: "operator" }, "Permission denied"],

@@ -19,6 +19,7 @@ const reload = (how: Reload, context: Partial<ReloadContext> = {}) =>
       timeout: 10_000,
       env: process.env,
       interval: async () => {},
+      clearance: async () => undefined,
       ...context,
     },
     never,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { PortolanError } from "../../errors.ts";
 import type { BackendOptions } from "../backend.ts";
+import { flawOf } from "../pem.ts";
 import { type BackendUrl, parseBackendUrl } from "../url.ts";
 
 /** What an agent is spoken to with over TLS; texts are PEM. */
@@ -73,10 +74,19 @@ export function consulAddress(url: BackendUrl, { env }: BackendOptions): Address
         "a client certificate needs both ?cert= and ?key=, or CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY",
       );
     }
+    const pem = (path: string | undefined, what: string) =>
+      path === undefined ? undefined : { path, text: text(path, what) ?? "" };
+    const files = {
+      ca: pem(ca, "CA file"),
+      cert: pem(cert, "client certificate"),
+      key: pem(key, "client key"),
+    };
+    const flaw = flawOf(files);
+    if (flaw !== undefined) throw bad(flaw);
     return {
-      ca: text(ca, "CA file"),
-      cert: text(cert, "client certificate"),
-      key: text(key, "client key"),
+      ca: files.ca?.text,
+      cert: files.cert?.text,
+      key: files.key?.text,
       trusted: ca ?? "the system's CAs",
       verify: !isFalse(env.CONSUL_HTTP_SSL_VERIFY),
       serverName: env.CONSUL_TLS_SERVER_NAME || undefined,

@@ -28,23 +28,25 @@ export function createConsulLock(
 
   const holderIn = (body: unknown) => entriesOf(body).find((entry) => entry.key === key);
 
-  return {
-    async renew(signal): Promise<Tenure> {
-      await session.beat(signal);
-      for (;;) {
-        const { body } = await api.tree(key, { index: 0, consistent: true }, signal);
-        const holder = holderIn(body);
-        if (holder && holder.session !== undefined && holder.session === session.current()) {
-          return succession.holds(String(createdIn(body, key)), granted);
-        }
-        if (holder && !succession.takesFrom(holder.text)) return succession.waits(holder.text);
-        // Created anew, because its creation makes the token.
-        const removed = holder ? removeKey(key, holder) : [];
-        succession.takes(holder && String(createdIn(body, key)));
-        const created = putKey(key, contender, undefined, await session.take(signal));
-        await api.transaction([...removed, ...created], signal);
+  const contend = async (signal: AbortSignal): Promise<Tenure> => {
+    await session.beat(signal);
+    for (;;) {
+      const { body } = await api.tree(key, { index: 0, consistent: true }, signal);
+      const holder = holderIn(body);
+      if (holder && holder.session !== undefined && holder.session === session.current()) {
+        return { held: true, token: String(createdIn(body, key)), ttl: granted };
       }
-    },
+      if (holder && !succession.takesFrom(holder.text)) return { held: false, holder: holder.text };
+      // Created anew, because its creation makes the token.
+      const removed = holder ? removeKey(key, holder) : [];
+      succession.takes(holder && String(createdIn(body, key)));
+      const created = putKey(key, contender, undefined, await session.take(signal));
+      await api.transaction([...removed, ...created], signal);
+    }
+  };
+
+  return {
+    renew: async (signal) => succession.answer(await contend(signal)),
 
     watch: () =>
       watchQuery<string | undefined>(

@@ -70,6 +70,8 @@ export interface EtcdClient {
   grant(ttl: number, signal: AbortSignal): Promise<{ readonly id: string; readonly ttl: number }>;
   /** One heartbeat. Answers the seconds that the lease has now: 0 when it is gone. */
   keepAlive(lease: string, signal: AbortSignal): Promise<number>;
+  /** The keys that hang on a lease: none where it is gone. */
+  keysOf(lease: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Ends a lease with all that hangs on it; one that is gone already is fine. */
   revoke(lease: string, signal: AbortSignal): Promise<void>;
   /**
@@ -181,19 +183,32 @@ export function createEtcdClient(
     return (await user.refresh()) || user.password() !== password;
   };
 
+  /** Why the only host could not be connected to, until somebody has waited for that in vain. */
+  let away: PortolanError | undefined;
+
+  /**
+   * While the only host is known to be away, a call waits for a connection, and so goes on as soon as there is one. Where
+   * none came, the next call is an ordinary one, which finds out why.
+   */
   const call = <T>(
     signal: AbortSignal,
     start: (options: CallOptions) => Promise<T>,
     about: About = {},
-  ): Promise<T> =>
-    limited(
+  ): Promise<T> => {
+    const known = away;
+    let limit: AbortSignal | undefined;
+    return limited(
       signal,
       async (over) => {
+        limit = over;
+        const interceptors = [cancelWith(over), ...(known ? [waitForConnection] : [])];
         let refused = 0;
         for (let attempt = 1; ; attempt += 1) {
           const password = user?.password();
           try {
-            return await start({ interceptors: [cancelWith(over)] });
+            const answer = await start({ interceptors });
+            away = undefined;
+            return answer;
           } catch (error) {
             // First the token is too old, then the password.
             if (refused < 3 && !over.aborted && (await mended(error, password))) {
@@ -206,8 +221,13 @@ export function createEtcdClient(
           }
         }
       },
-      (error) => fail(error, about),
+      (error) => {
+        const failure = known && limit?.aborted ? known : fail(error, about);
+        away = !known && hosts.length === 1 && isUnconnected(error) ? failure : undefined;
+        return failure;
+      },
     );
+  };
 
   return {
     async list(prefix, signal) {
@@ -246,6 +266,13 @@ export function createEtcdClient(
           stream.write({ ID: lease });
         });
       }),
+
+    async keysOf(lease, signal) {
+      const ask = (options: CallOptions) =>
+        client.leaseClient.leaseTimeToLive({ ID: lease, keys: true }, options);
+      const answer = await call(signal, ask, { rights: () => "read of each key that hangs on the lease" });
+      return answer.keys.map((key) => key.toString("utf8"));
+    },
 
     async revoke(lease, signal) {
       try {
@@ -349,6 +376,17 @@ function cancelWith(signal: AbortSignal): Interceptor {
   };
 }
 
+/** Lets a call wait for a connection where it would fail because the last try to make one did. */
+const waitForConnection: Interceptor = (options, next) => {
+  const call = next(options);
+  const start = call.start.bind(call);
+  call.start = (metadata, listener) => {
+    metadata.setOptions({ waitForReady: true });
+    start(metadata, listener);
+  };
+  return call as InterceptedCall;
+};
+
 /** Lets a member that lost the others end the watch, instead of leaving it silent (etcd-io/etcd#12022). */
 const requireLeader: Interceptor = (options, next) => {
   const call = next(options);
@@ -424,6 +462,14 @@ function translate(
   return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
 }
 
+/** Whether a call was not sent at all. */
+function isUnconnected(error: unknown): boolean {
+  return error instanceof Error && /No connection established|Name resolution failed for/.test(error.message);
+}
+
+/** Of a try to connect that failed before a channel saw it begin gRPC tells that channel nothing but `null`. */
+const untold = "no connection: the last try failed";
+
 /** What gRPC says of a failed connection, without its code, its time and its empty "Resolution note:". */
 function plain(message: string): string {
   const [, name] = /^\d+ UNAVAILABLE: (Name resolution failed for .*)$/s.exec(message) ?? [];
@@ -431,11 +477,13 @@ function plain(message: string): string {
     /No connection established\. Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?\. Resolution note:/s.exec(
       message,
     ) ?? [];
+  if (cause === "null") return untold;
   return name ?? (cause === undefined ? message : `no connection: ${cause}`);
 }
 
 /** What to do about a server that is not there, or about one end that does not trust the other. */
 function wayOut(message: string, trusted: string | undefined): string {
+  if (message === untold) return "; see that etcd serves clients there";
   if (/^no connection: Protocol error/.test(message)) return "; what answers there is no etcd, or speaks TLS";
   if (/altnames/i.test(message)) return "; name the host as its certificate does";
   const general = wayOutOf(message, "etcd");

@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { coded, PortolanError } from "../../errors.ts";
+import { PortolanError } from "../../errors.ts";
 import { encodeSegment } from "../../instance.ts";
 import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
 import { listedBy } from "../layouts/claim.ts";
 import { createListedLease } from "../layouts/listed-lease.ts";
+import { type NamedFile, readNamedFile } from "../named-file.ts";
 import { createNotes } from "../notes.ts";
+import { readPemFiles } from "../pem.ts";
 import type { BackendUrl } from "../url.ts";
 import { createEtcdClient, type EtcdUser } from "./client.ts";
 import { createFollowings } from "./follow.ts";
@@ -25,21 +27,13 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
   const layout = etcdLayout(url, options.layout);
 
-  const file = async (parameter: string) => {
-    const path = url.query.get(parameter);
-    if (path === undefined) return undefined;
-    return readFile(path).catch((error: unknown) => {
-      throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
-    });
-  };
-  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
-  if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
+  const { ca, cert, key } = await readPemFiles(url);
   if (cert && !ca) throw bad("cert and key need ca, the authority that signed the server's certificate");
-  const [name, passwordFile] = [url.query.get("user"), url.query.get("password-file")];
-  if ((name === undefined) !== (passwordFile === undefined)) {
+  const name = url.query.get("user");
+  const password = await readNamedFile(url, "password-file");
+  if ((name === undefined) !== (password === undefined)) {
     throw bad("user and password-file belong together; give both");
   }
-  const password = await file("password-file");
 
   const protocol = ca || url.scheme.endsWith("+tls") ? "https" : "http";
   const given = url.hosts.length > 0 ? url.hosts : [{ host: "127.0.0.1", port: undefined }];
@@ -49,12 +43,15 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
   const client = createEtcdClient(url.title, {
     hosts,
     ...(ca && {
-      credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) },
+      credentials: {
+        rootCertificate: Buffer.from(ca.text),
+        ...(cert && key && { certChain: Buffer.from(cert.text), privateKey: Buffer.from(key.text) }),
+      },
     }),
     ...(protocol === "https" && {
-      trusted: url.query.get("ca") ?? "the authorities that this system trusts",
+      trusted: ca?.path ?? "the authorities that this system trusts",
     }),
-    ...(name !== undefined && passwordFile !== undefined && { user: userOf(name, passwordFile, password) }),
+    ...(name !== undefined && password && { user: userOf(name, password) }),
   });
 
   const { follow, stop } = createFollowings(client);
@@ -101,14 +98,14 @@ export async function openEtcd(url: BackendUrl, options: BackendOptions): Promis
 }
 
 /** A user whose password is read again when the server refuses it. A file that cannot be read then changes nothing. */
-function userOf(name: string, path: string, first: Buffer | undefined): EtcdUser {
-  const line = (content: Buffer | undefined) => content?.toString().replace(/\r?\n$/, "") ?? "";
-  let last = line(first);
+function userOf(name: string, { path, text }: NamedFile): EtcdUser {
+  const line = (content: string) => content.replace(/\r?\n$/, "");
+  let last = line(text);
   return {
     name,
     password: () => last,
     async refresh() {
-      const next = line(await readFile(path).catch(() => undefined)) || last;
+      const next = line(await readFile(path, "utf8").catch(() => "")) || last;
       const changed = next !== last;
       last = next;
       return changed;

@@ -1,5 +1,5 @@
 import type { IRequestOp } from "etcd3";
-import { decodeInstance, encodeInstance, type Instance, type InstanceRef } from "../../instance.ts";
+import { compare, decodeInstance, encodeInstance, type Instance, type InstanceRef } from "../../instance.ts";
 import { type Lease, type LeaseOptions, type Owner, ownerText } from "../backend.ts";
 import type { RecordLayout } from "../layouts/layout.ts";
 import { assertOurs, fateOf } from "../layouts/ownership.ts";
@@ -19,15 +19,19 @@ export function createEtcdLease(
   layout: RecordLayout,
   owner: Owner,
   ttl: number,
-  { adopt = () => false, inherits }: LeaseOptions = {},
+  { adopt, inherits }: LeaseOptions = {},
 ): Lease {
   const mine = ownerText(owner);
   const { keyOf } = layout;
   const node = createEtcdNode(client, layout, owner, ttl, inherits);
 
+  /** Whether the owner in a text may be of our node: most are not, and of those no more is read. */
+  const mayConcern = ({ text }: EtcdEntry) => text.includes(owner.node) || text.includes("\\");
+
   /** What has to be done about a record when the node is taken. */
   const taking = (entry: EtcdEntry, lease: string): readonly IRequestOp[] => {
     const { key, revision } = entry;
+    if (!mayConcern(entry)) return [];
     const record = readable(entry);
     const fate = record && fateOf(record, owner, inherits);
     if (!fate) return [];
@@ -70,15 +74,29 @@ export function createEtcdLease(
       if (last.succeeded) return;
       const [found] = entriesOf(last);
       const there = found && readable(found);
-      if (there) assertOurs(there, owner, adopt);
+      if (there) assertOurs(there, owner, adopt ?? (() => false));
       // Ours under another lease, adopted or unreadable: replaced as long as it is still what was read.
       attempt = found ? op.txn([when.unmodified(key, found.revision)], [action], [op.get(key)]) : ordinary;
     }
   };
 
+  /** Own records, and what nobody owns where that may be adopted. */
   const list = async (signal: AbortSignal) => {
     const { entries } = await client.list(`${layout.services}/`, signal);
-    return entries.flatMap((entry) => readable(entry) ?? []);
+    return entries.flatMap((entry) => (adopt || mayConcern(entry) ? (readable(entry) ?? []) : []));
+  };
+
+  /**
+   * The records that hang on the lease, as all of ours do: among those of a thousand hosts they are not looked for.
+   * Undefined where that takes more than one transaction.
+   */
+  const leased = async (signal: AbortSignal) => {
+    const keys = await client.keysOf(node.lease(), signal);
+    const records = keys.filter((key) => key.startsWith(`${layout.services}/`)).sort(compare);
+    if (records.length > batch) return undefined;
+    if (records.length === 0) return [];
+    const answer = await client.txn([], records.map(op.get), [], signal);
+    return records.flatMap((_, at) => entriesOf(answer, at).flatMap((entry) => readable(entry) ?? []));
   };
 
   return {
@@ -102,8 +120,9 @@ export function createEtcdLease(
     },
 
     async owned(signal) {
-      return (await list(signal)).filter(
-        ({ owner: of, id }) => of === mine || (of === undefined && adopt(id)),
+      const known = node.kept || adopt || !node.held() ? undefined : await leased(signal);
+      return (known ?? (await list(signal))).filter(
+        ({ owner: of, id }) => of === mine || (of === undefined && adopt?.(id) === true),
       );
     },
 

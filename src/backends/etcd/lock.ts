@@ -38,25 +38,26 @@ export function createEtcdLock(
     return undefined;
   };
 
+  const take = async (signal: AbortSignal): Promise<Tenure> => {
+    for (;;) {
+      // Looked at first, so that those who wait take no leases.
+      const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
+      const isOurs = holder !== undefined && holder.lease === lease.current();
+      if (holder && !isOurs && !succession.takesFrom(holder.text))
+        return { held: false, holder: holder.text };
+      const { id, ttl: seconds } = await lease.take(signal);
+      if (!isOurs) succession.takes(holder?.revision);
+      // Written once more where it is ours without our knowing, because the answer was lost: with a token that we know.
+      const asSeen = [when.unmodified(key, holder?.revision ?? "0")];
+      const taken = await client.txn(asSeen, [op.put(key, contender, id)], [], signal);
+      if (!taken.succeeded) continue;
+      token = taken.header.revision;
+      return { held: true, token, ttl: seconds };
+    }
+  };
+
   return {
-    async renew(signal) {
-      const still = await beat(signal);
-      if (still) return still;
-      for (;;) {
-        // Looked at first, so that those who wait take no leases.
-        const [holder] = entriesOf(await client.txn([], [op.get(key)], [], signal));
-        const isOurs = holder !== undefined && holder.lease === lease.current();
-        if (holder && !isOurs && !succession.takesFrom(holder.text)) return succession.waits(holder.text);
-        const { id, ttl: seconds } = await lease.take(signal);
-        if (!isOurs) succession.takes(holder?.revision);
-        // Written once more where it is ours without our knowing, because the answer was lost: with a token that we know.
-        const asSeen = [when.unmodified(key, holder?.revision ?? "0")];
-        const taken = await client.txn(asSeen, [op.put(key, contender, id)], [], signal);
-        if (!taken.succeeded) continue;
-        token = taken.header.revision;
-        return succession.holds(token, seconds);
-      }
-    },
+    renew: async (signal) => succession.answer((await beat(signal)) ?? (await take(signal))),
 
     watch() {
       const cell = createCell<string | undefined>();

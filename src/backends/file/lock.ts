@@ -82,19 +82,20 @@ export function createFileLock(
     for (;;) {
       const now = await latest();
       const holder = now && judge(now);
-      if (holder !== undefined && !succession.takesFrom(holder)) return succession.waits(holder);
+      if (holder !== undefined && !succession.takesFrom(holder)) return { held: false, holder };
       await makeFolder(folder);
       const token = (now?.token ?? 0) + 1;
       if (!(await putFile(fileOf(token), encode("held", firstBeat), contender, "create"))) continue;
       held = { token, beat: firstBeat };
       succession.takes(holder && String(now?.token));
       for (const old of await tokens()) if (old < token) await remove(fileOf(old));
-      return succession.holds(String(token), ttl);
+      return { held: true, token: String(token), ttl };
     }
   };
 
   return {
-    renew: (signal) => call(signal, async () => (await beat()) ?? (await take())),
+    renew: async (signal) =>
+      succession.answer(await call(signal, async () => (await beat()) ?? (await take()))),
 
     watch() {
       const cell = createCell<string | undefined>();

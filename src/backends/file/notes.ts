@@ -3,14 +3,12 @@ import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { deadline, monotonic, pause } from "../../clock.ts";
 import type { HeldNote, Notes } from "../backend.ts";
-import { limited } from "../limited.ts";
 import { createNotes, type NotePlace } from "../notes.ts";
-import { createTurns } from "../turns.ts";
+import { createFileCalls } from "./calls.ts";
 import { createFileKv } from "./keys.ts";
 import { createFileLock } from "./lock.ts";
 import {
   type FileLayout,
-  fileError,
   firstBeat,
   makeFolder,
   putFile,
@@ -85,13 +83,7 @@ export function createFileNotes(
 /** A note and its heartbeat: the heartbeat comes first and goes last, so that no note seems to stay for ever. */
 function holdFile(title: string, file: string, ttl: number, removeDead: () => Promise<void>): HeldNote {
   const run = randomBytes(8).toString("hex");
-  const inTurn = createTurns();
-  const call = <T>(signal: AbortSignal, work: () => Promise<T>) =>
-    limited(
-      signal,
-      () => inTurn(work),
-      (error) => fileError(title, error),
-    );
+  const call = createFileCalls(title);
   const encode = (beat: number) => `${JSON.stringify({ run, ttl, beat } satisfies Beat)}\n`;
   /** When we last beat, on our own clock. */
   let beaten = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs";
 import {
   access,
   constants,
@@ -6,7 +7,6 @@ import {
   mkdir,
   open,
   readdir,
-  readFile,
   rename,
   stat,
   statfs,
@@ -14,6 +14,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { PortolanError } from "../../errors.ts";
 import { encodeSegment, type InstanceRef } from "../../instance.ts";
 
@@ -70,9 +71,12 @@ export async function makeFolder(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o755 });
 }
 
+/** The one of node:fs/promises takes twice the processor time, which counts where there are thousands. */
+const readWhole = promisify(readFile);
+
 /** The text of a file, undefined when there is none. */
 export function readText(path: string): Promise<string | undefined> {
-  return absentIsUndefined(readFile(path, "utf8"));
+  return absentIsUndefined(readWhole(path, "utf8"));
 }
 
 /** The names in a folder without temporary files; undefined when there is no folder. */

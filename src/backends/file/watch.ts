@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { watch as watchFolders } from "chokidar";
 import { after, monotonic } from "../../clock.ts";
 import { limited } from "../limited.ts";
@@ -20,6 +20,12 @@ import {
 
 /** Milliseconds between two looks at the folders, for what their watch did not tell. */
 const pollEvery = 1_000;
+
+/** So many of them are left out while nothing happens, and the watch has told of the last heartbeat. */
+const mostLeftOut = 9;
+
+/** Files that one look reads a second time at most, only to be sure of them. */
+const mostRereads = 500;
 
 /** A node file as it was seen. */
 interface Heartbeat {
@@ -47,10 +53,14 @@ type Work = { all: "no" | "changed" | "all"; readonly paths: Set<string> };
  *
  * The watch of the folders is a nudge: it names a path, and the path is read. It loses events (folders that
  * are made and filled at once, an exhausted inotify, a file system without it), so the folders are looked at
- * every second too: every write renames a file, which changes the time of its folder.
+ * too: every write renames a file, which changes the time of its folder. Each folder of a service costs a call, so
+ * they are looked at every second after a change, and wherever the watch has failed or was silent about a
+ * heartbeat; else every ten seconds.
  */
 export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   const records = createRecords();
+  /** The paths of the records by their folders. */
+  const folders = new Map<string, Set<string>>();
   const heartbeats = new Map<string, Heartbeat>();
   const fingerprints = createFingerprints();
   let alive: ReadonlySet<string> = new Set();
@@ -58,6 +68,10 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   let reads = 0;
   /** Whether owners were spared because nobody could beat. */
   let stuck = false;
+  /** Files that this look may still read a second time. */
+  let rereads = mostRereads;
+  /** Told after each file that was read: thousands of them may take longer than one call may. */
+  let goesOn = () => {};
   let stop = () => {};
   let refresh = () => {};
 
@@ -73,9 +87,22 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
     reads += 1;
     const print = await fingerprint(path);
     const text = print === undefined ? undefined : await readText(path);
-    if (text === undefined) records.delete(path);
-    else records.put(path, text);
+    if (text === undefined) forget(path);
+    else {
+      records.put(path, text);
+      const folder = folders.get(dirname(path));
+      if (folder) folder.add(path);
+      else folders.set(dirname(path), new Set([path]));
+    }
     fingerprints.read(path, text === undefined ? undefined : print);
+    goesOn();
+  };
+
+  const forget = (path: string) => {
+    records.delete(path);
+    const folder = folders.get(dirname(path));
+    folder?.delete(path);
+    if (folder?.size === 0) folders.delete(dirname(path));
   };
 
   const readHeartbeat = async (path: string) => {
@@ -90,9 +117,13 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
     }
   };
 
-  const readHeartbeats = async () => {
-    const paths = (await mustList(layout.nodes)).map((name) => join(layout.nodes, name));
-    for (const path of new Set([...heartbeats.keys(), ...paths])) await readHeartbeat(path);
+  /** Resolves with the paths of those that have changed. */
+  const readHeartbeats = async (): Promise<readonly string[]> => {
+    const listed = (await mustList(layout.nodes)).map((name) => join(layout.nodes, name));
+    const paths = [...new Set([...heartbeats.keys(), ...listed])];
+    const before = paths.map((path) => heartbeats.get(path)?.text);
+    for (const path of paths) await readHeartbeat(path);
+    return paths.filter((path, index) => heartbeats.get(path)?.text !== before[index]);
   };
 
   /** Whose records each claim speaks for. */
@@ -101,11 +132,18 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
   /** Reads one service's folder: its names if it changed, its files if they did. */
   const readService = async (dir: string, all: boolean) => {
     const print = await fingerprint(dir);
-    if (!all && print !== undefined && fingerprints.proves(dir, print)) return;
+    goesOn();
+    if (!all && print !== undefined) {
+      if (fingerprints.proves(dir, print)) return;
+      // Most likely nothing was written; that may be seen by one of the next looks.
+      if (fingerprints.knows(dir, print) && rereads <= 0) return;
+    }
     const paths = (print === undefined ? [] : ((await listFolder(dir)) ?? [])).map((name) => join(dir, name));
-    const gone = [...records.keys()].filter((path) => path.startsWith(dir + sep) && !paths.includes(path));
+    const listed = new Set(paths);
+    const gone = [...(folders.get(dir) ?? [])].filter((path) => !listed.has(path));
     await onEach(gone, readRecord);
     const files = paths.filter((path) => path.endsWith(".json"));
+    if (print !== undefined && fingerprints.knows(dir, print)) rereads -= files.length;
     await onEach(files, async (path) => {
       const now = await fingerprint(path);
       if (now === undefined || !fingerprints.proves(path, now)) await readRecord(path);
@@ -115,8 +153,8 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
 
   const readServices = async (all: boolean) => {
     const names = await mustList(layout.services);
-    const known = [...records.keys()].map((path) => relative(layout.services, path).split(sep)[0] ?? "");
-    for (const name of new Set([...names, ...known])) await readService(join(layout.services, name), all);
+    const listed = names.map((name) => join(layout.services, name));
+    await onEach([...new Set([...listed, ...folders.keys()])], (dir) => readService(dir, all));
   };
 
   /** A path that the watch told of. Nothing below `services` and `nodes` is deeper than this. */
@@ -161,9 +199,16 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
     let cancelPoll = () => {};
     let cancelDeath = () => {};
     let endWatch = () => {};
+    /** Whether the watch has told of the last heartbeat that was seen, and has not failed anywhere. */
+    let isTelling = false;
+    let hasFailed = false;
+    /** Whether it has told of a record since the folders were looked at. */
+    let isBusy = false;
+    let leftOut = 0;
 
     const pass = async ({ all, paths }: Work) => {
       const begun = monotonic();
+      rereads = mostRereads;
       const due = [...heartbeats].filter(([, beat]) => !beat.dead && begun - beat.since >= beat.ttl);
       for (const [path] of due) paths.add(path);
       // An heir takes over the claim and then the records, perhaps between our reading of the one and of the others.
@@ -172,7 +217,7 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
       do {
         const readBefore = reads;
         if (scope !== "no") {
-          await readHeartbeats();
+          if ((await readHeartbeats()).some((path) => !paths.has(path))) isTelling = false;
           await readServices(scope === "all");
         }
         for (const path of paths) await readPath(path);
@@ -195,7 +240,10 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
         try {
           const begun = await limited(
             ended.signal,
-            () => pass(now),
+            (_over, tell) => {
+              goesOn = tell;
+              return pass(now);
+            },
             (error) => fileError(title, error),
           );
           broken = false;
@@ -230,6 +278,8 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
     };
 
     const watch = () => {
+      isTelling = false;
+      hasFailed = false;
       const watcher = watchFolders([layout.services, layout.nodes], {
         ignoreInitial: true,
         // The folders' own watches tell of their files.
@@ -237,6 +287,8 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
       });
       watcher.on("raw", (_event, name, details) => {
         const dir = (details as { readonly watchedPath?: string }).watchedPath;
+        isTelling = true;
+        isBusy ||= dir !== layout.nodes;
         if (!name || !dir) nudge("changed");
         // Temporary files announce nothing that their renaming does not.
         else if (!name.startsWith(".")) nudge("no", join(dir, name));
@@ -245,7 +297,10 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
       watcher.on("addDir", (path) => nudge("no", path));
       watcher.on("ready", () => nudge("changed"));
       // What it cannot watch is polled.
-      watcher.on("error", () => nudge("changed"));
+      watcher.on("error", () => {
+        hasFailed = true;
+        nudge("changed");
+      });
       return () => void watcher.close();
     };
 
@@ -258,7 +313,11 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
         endWatch();
         endWatch = now === undefined ? () => {} : watch();
       }
-      nudge(broken ? "all" : "changed");
+      if (broken || hasFailed || !isTelling || isBusy || leftOut === mostLeftOut) {
+        leftOut = 0;
+        isBusy = false;
+        nudge(broken ? "all" : "changed");
+      } else leftOut += 1;
       cancelPoll = after(pollEvery, () => void poll());
     };
     let watched: string | undefined;
@@ -268,7 +327,7 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
       cancelPoll();
       cancelDeath();
       endWatch();
-      for (const path of [...records.keys()]) records.delete(path);
+      for (const path of [...records.keys()]) forget(path);
       heartbeats.clear();
       fingerprints.clear();
     };
@@ -326,6 +385,8 @@ function createFingerprints() {
       const before = known.get(path);
       return before?.print === print && before.reads > 1;
     },
+    /** True when most likely nothing was written since the last read. */
+    knows: (path: string, print: string): boolean => known.get(path)?.print === print,
     clear: () => known.clear(),
   };
 }

@@ -90,9 +90,9 @@ export interface Connection {
 
 /** What TLS is spoken with. Without an authority those count that Node.js knows. */
 export interface ConnectionTls {
-  readonly ca?: Buffer | undefined;
-  readonly cert?: Buffer | undefined;
-  readonly key?: Buffer | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 /** How to connect. */

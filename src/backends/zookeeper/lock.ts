@@ -11,6 +11,9 @@ import type { Connector } from "./session.ts";
  * The ephemeral node `<root>/locks/<name>`, which holds the name of its holder. Whoever creates it, where it is absent
  * or in the place of the holding of the same contender's earlier process, has the lock; the token is the transaction that
  * created it.
+ *
+ * Beside it stands `<name>,<contender>`, of the same session: all nodes are new, so their versions are equal, and only
+ * this one tells that what is taken over is still the contender's own at that moment.
  */
 export function createZookeeperLock(
   title: string,
@@ -19,27 +22,35 @@ export function createZookeeperLock(
   root: string,
   { name, contender }: { readonly name: string; readonly contender: string },
 ): Lock {
-  const path = `${root}/locks/${encodeSegment(name)}`;
+  const folder = `${root}/locks`;
+  const path = `${folder}/${encodeSegment(name)}`;
+  const mark = `${path},${encodeSegment(contender)}`;
   const session = createOwnSession(title, connect);
-
   const succession = createSuccession(contender);
 
   const contend = async (on: Connection): Promise<Tenure> => {
     for (;;) {
       const node = await on.read(path);
       if (node?.holder === on.session.id) {
-        return succession.holds(node.created, on.session.timeout / 1000);
+        return { held: true, token: node.created, ttl: on.session.timeout / 1000 };
       }
-      if (node && !succession.takesFrom(node.text)) return succession.waits(node.text);
+      if (node && !succession.takesFrom(node.text)) return { held: false, holder: node.text };
+      const marked = await on.read(mark);
+      if (node && !marked) return { held: false, holder: node.text };
+      if (!node && !(await on.exists(folder))) await on.create(folder, "", "persistent");
       succession.takes(node?.created);
-      if (node) await on.replace(path, node.version, contender, "ephemeral");
-      else await on.create(path, contender, "ephemeral");
+      await on.commit([
+        ...(marked ? [{ remove: mark, version: marked.version }] : []),
+        ...(node ? [{ remove: path, version: node.version }] : []),
+        { create: mark, text: "", mode: "ephemeral" },
+        { create: path, text: contender, mode: "ephemeral" },
+      ]);
     }
   };
 
   return {
     // What expired on the way has released the lock: the next session contends like any other.
-    renew: (signal) => session.use(contend, signal),
+    renew: async (signal) => succession.answer(await session.use(contend, signal)),
 
     watch() {
       const cell = createCell<string | undefined>();

@@ -1,12 +1,13 @@
 import { setMaxListeners } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createSecureContext } from "node:tls";
-import { coded, PortolanError } from "../../errors.ts";
+import { PortolanError } from "../../errors.ts";
 import { encodeSegment } from "../../instance.ts";
 import { type Backend, type BackendOptions, type Owner, ownerText } from "../backend.ts";
 import { listedBy } from "../layouts/claim.ts";
 import { createListedLease } from "../layouts/listed-lease.ts";
+import { readNamedFile } from "../named-file.ts";
 import { createNotes } from "../notes.ts";
+import { readPemFiles } from "../pem.ts";
 import type { BackendUrl } from "../url.ts";
 import { type Connection, type ConnectionOptions, connect } from "./connection.ts";
 import { createZookeeperFollow } from "./follow.ts";
@@ -41,31 +42,20 @@ export async function openZookeeper(url: BackendUrl, options: BackendOptions): P
   if ((user === undefined) !== (passwordFile === undefined)) {
     throw bad("user and password-file belong together; give both");
   }
-  const file = async (parameter: string) => {
-    const path = url.query.get(parameter);
-    if (path === undefined) return undefined;
-    return readFile(path).catch((error: unknown) => {
-      throw coded("BACKEND_URL", error, `backend "${url.title}": ${parameter}: `);
-    });
-  };
-  const digestIn = (content: Buffer) => `${user}:${content.toString("utf8").replace(/\r?\n$/, "")}`;
-  const first = await file("password-file");
-  let last = first && digestIn(first);
+  const digestIn = (text: string) => `${user}:${text.replace(/\r?\n$/, "")}`;
+  const first = await readNamedFile(url, "password-file");
+  let last = first && digestIn(first.text);
   /** As the password's file says now: it may be replaced. One that cannot be read then changes nothing. */
   const digestNow = async () => {
-    const content =
-      passwordFile === undefined ? undefined : await readFile(passwordFile).catch(() => undefined);
-    if (content && content.length > 0) last = digestIn(content);
+    const text = passwordFile === undefined ? "" : await readFile(passwordFile, "utf8").catch(() => "");
+    if (text !== "") last = digestIn(text);
     return last;
   };
-  const [ca, cert, key] = [await file("ca"), await file("cert"), await file("key")];
-  if ((cert === undefined) !== (key === undefined)) throw bad("cert and key belong together; give both");
-  try {
-    createSecureContext({ ca, cert, key });
-  } catch (error) {
-    throw coded("BACKEND_URL", error, `backend "${url.title}": ca, cert or key: `);
-  }
-  const tls = ca || cert || url.scheme.endsWith("+tls") ? { ca, cert, key } : undefined;
+  const { ca, cert, key } = await readPemFiles(url);
+  const tls =
+    ca || cert || url.scheme.endsWith("+tls")
+      ? { ca: ca?.text, cert: cert?.text, key: key?.text }
+      : undefined;
 
   const closed = new AbortController();
   // Each connection listens to it; that is no leak.

@@ -40,6 +40,7 @@ function withTags(reasoned: Reasoned, order: NonNullable<Override["tags"]>, rema
     const way = `\`portolan tag ${instance.id}\` changes it`;
     remarks.push({
       kind: "mistake",
+      code: "OVERRIDE",
       container: instance.container?.name ?? instance.id,
       ...(port !== undefined && { port }),
       reason: `override by ${shown(order.by)}: ${what}; ${way}`,

@@ -1,4 +1,4 @@
-import { type Connection, createConnection } from "mysql2/promise";
+import type { Connection } from "mysql2/promise";
 import { keptProbe } from "./kept.ts";
 import type { Probe, ProbeTarget } from "./probe.ts";
 import type { Finding } from "./standing.ts";
@@ -16,6 +16,8 @@ export function mysqlProbe(target: ProbeTarget): Probe {
 }
 
 async function connectionTo({ address, port, timeout, credentials }: ProbeTarget): Promise<Connection> {
+  // Most hosts have none to ask.
+  const { createConnection } = await import("mysql2/promise");
   const { user, password, database } = credentials();
   const connection = await createConnection({
     host: address,

@@ -1,4 +1,4 @@
-import connect from "postgres";
+import type { Row, Sql } from "postgres";
 import { keptProbe } from "./kept.ts";
 import type { Probe, ProbeTarget } from "./probe.ts";
 import type { Finding } from "./standing.ts";
@@ -15,13 +15,15 @@ const question = `
 /** Asks PostgreSQL with `pg_is_in_recovery()`, which every role that may connect may call. */
 export function postgresProbe(target: ProbeTarget): Probe {
   return keptProbe({
-    open: async () => connectionTo(target),
+    open: () => connectionTo(target),
     ask: async (sql) => findingOf((await sql.unsafe(question))[0]),
     end: (sql) => void sql.end({ timeout: 0 }).catch(() => {}),
   });
 }
 
-function connectionTo({ address, port, timeout, credentials }: ProbeTarget): connect.Sql {
+async function connectionTo({ address, port, timeout, credentials }: ProbeTarget): Promise<Sql> {
+  // Most hosts have none to ask.
+  const { default: connect } = await import("postgres");
   const { user = "postgres", password, database = "postgres" } = credentials();
   return connect({
     host: address,
@@ -42,7 +44,7 @@ function connectionTo({ address, port, timeout, credentials }: ProbeTarget): con
   });
 }
 
-function findingOf(row: connect.Row | undefined): Finding {
+function findingOf(row: Row | undefined): Finding {
   if (row?.standby === true) return { role: "slave" };
   const timeline = Number.parseInt(String(row?.timeline), 16);
   if (row?.standby === false && timeline > 0) return { role: "master", epoch: String(timeline) };

@@ -1,4 +1,3 @@
-import { createClient } from "@redis/client";
 import { keptProbe } from "./kept.ts";
 import type { Probe, ProbeTarget } from "./probe.ts";
 import type { Finding } from "./standing.ts";
@@ -15,6 +14,8 @@ export function redisProbe(target: ProbeTarget): Probe {
 }
 
 async function connectionTo({ address, port, timeout, credentials }: ProbeTarget) {
+  // Most hosts have none to ask.
+  const { createClient } = await import("@redis/client");
   const { user, password } = credentials();
   const client = createClient({
     socket: { host: address, port, connectTimeout: timeout, reconnectStrategy: false },

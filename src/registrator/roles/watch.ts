@@ -61,6 +61,8 @@ export interface RoleWatch {
 /** Follows each on its own, so that one that hangs delays nobody. `changed` is told of each new standing. */
 export function watchRoles(changed: () => void): RoleWatch {
   const watched = new Map<string, Watched>();
+  /** Those that end: what they promote or hold is over before the next life of the same instance begins. */
+  const leaving = new Map<string, Promise<void>>();
 
   const begin = (followed: Followed) => {
     const { id, life } = followed;
@@ -72,23 +74,29 @@ export function watchRoles(changed: () => void): RoleWatch {
       done: undefined,
     };
     watched.set(id, one);
-    one.done = followed.begin(
-      {
-        standing: () => one.standing,
-        put(next) {
-          if (one.ended.signal.aborted) return;
-          const before = one.standing;
-          one.standing = next;
-          one.answered ||= next.problem === undefined;
-          if (!equalStanding(before, next)) changed();
-        },
+    const place: Place = {
+      standing: () => one.standing,
+      put(next) {
+        if (one.ended.signal.aborted) return;
+        const before = one.standing;
+        one.standing = next;
+        one.answered ||= next.problem === undefined;
+        if (!equalStanding(before, next)) changed();
       },
-      one.ended.signal,
-    );
+    };
+    const start = () => (one.ended.signal.aborted ? undefined : followed.begin(place, one.ended.signal));
+    const before = leaving.get(id);
+    one.done = before ? before.then(start) : start();
   };
   const end = (id: string) => {
-    watched.get(id)?.ended.abort();
+    const one = watched.get(id);
+    if (one === undefined) return;
+    one.ended.abort();
     watched.delete(id);
+    const left = Promise.resolve(one.done).then(() => {
+      if (leaving.get(id) === left) leaving.delete(id);
+    });
+    leaving.set(id, left);
   };
 
   return {
@@ -105,9 +113,8 @@ export function watchRoles(changed: () => void): RoleWatch {
     },
     standing: (id) => watched.get(id)?.standing,
     async close() {
-      const all = [...watched.values()].map(({ done }) => done);
       for (const id of [...watched.keys()]) end(id);
-      await Promise.all(all);
+      await Promise.all(leaving.values());
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Remark } from "./outcome.ts";
 export interface Notes {
   /** A port, or all of the container, is not registered, as it should be. */
   skipped(reason: string, port?: ContainerPort): void;
-  /** Something that the container's author should mend. */
+  /** Something that the container's author should mend, told as LABEL. */
   mistake(reason: string, port?: ContainerPort): void;
   /** A label's value cannot be used. Told for the port only where it was given for the port. */
   refused(label: Label | Given, reason: string, port?: ContainerPort): void;
@@ -17,17 +17,20 @@ export interface Notes {
 /** Notes about this container, without any yet. */
 export function createNotes(container: Container): Notes {
   const byText = new Map<string, Remark>();
-  const add = (kind: Remark["kind"], reason: string, port: ContainerPort | undefined) => {
-    const text = port && portText(port);
-    const remark = { kind, container: container.name, ...(text !== undefined && { port: text }), reason };
-    byText.set(JSON.stringify(remark), remark);
-  };
+  const add = (remark: Remark) => void byText.set(JSON.stringify(remark), remark);
+  const concern = (reason: string, port: ContainerPort | undefined) => ({
+    container: container.name,
+    ...(port && { port: portText(port) }),
+    reason,
+  });
+  const mistake = (reason: string, port: ContainerPort | undefined) =>
+    add({ kind: "mistake", code: "LABEL", ...concern(reason, port) });
   return {
-    skipped: (reason, port) => add("skipped", reason, port),
-    mistake: (reason, port) => add("mistake", reason, port),
+    skipped: (reason, port) => add({ kind: "skipped", ...concern(reason, port) }),
+    mistake,
     refused(label, reason, port) {
       const ofPort = "of" in label && label.of !== "container";
-      add("mistake", `${told(label)}: ${reason}`, ofPort ? port : undefined);
+      mistake(`${told(label)}: ${reason}`, ofPort ? port : undefined);
     },
     get remarks() {
       return [...byText.values()];

@@ -1,13 +1,19 @@
+import type { ErrorCode } from "../../errors.ts";
 import type { Instance } from "../../instance.ts";
 import type { AddressPolicy } from "../address/address.ts";
 import type { Container } from "../docker/container.ts";
 import type { RoleSource } from "../roles/role-source.ts";
 import type { RegistratorSettings } from "../settings.ts";
 
-/** A port that is not registered, or a value that was not used, and why. */
-export interface Remark {
-  /** `skipped` is a decision, `mistake` something that the container's author should mend. */
-  readonly kind: "skipped" | "mistake";
+/**
+ * A port that is not registered, or a value that was not used, and why. `skipped` is a decision, `mistake` something that
+ * somebody should mend, told by its code.
+ */
+export type Remark = Concern &
+  ({ readonly kind: "skipped" } | { readonly kind: "mistake"; readonly code: ErrorCode });
+
+/** What a remark is about. */
+interface Concern {
   readonly container: string;
   /** E.g. `80` or `53/udp`; absent when it concerns the whole container. */
   readonly port?: string;

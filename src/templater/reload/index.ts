@@ -12,6 +12,7 @@ import { signalReload } from "./signal.ts";
 export {
   type Change,
   type Left,
+  type Owed,
   type ReloadContext,
   ReloadError,
   type Reloaded,
@@ -25,20 +26,25 @@ export function reloaderOf(reload: Reload): Reloader {
     case "none":
       return none;
     case "command":
-      return inTurn(JSON.stringify(reload.command), commandReload(reload.command));
+      return cleared(inTurn(JSON.stringify(reload.command), commandReload(reload.command)));
     case "signal":
-      return inTurn(reload.pidfile, signalReload(reload.name, reload.pidfile));
+      return cleared(inTurn(reload.pidfile, signalReload(reload.name, reload.pidfile)));
     case "haproxy":
       return haproxyReload(reload);
     case "nginx":
       return inTurn(reload.pidfile, nginxReload(reload));
     case "http":
-      return inTurn(reload.url, httpReload(reload));
+      return cleared(inTurn(reload.url, httpReload(reload)));
     case "container":
-      return inTurn(`container ${reload.name}`, containerReload(reload));
+      return cleared(inTurn(`container ${reload.name}`, containerReload(reload)));
   }
 }
 
 function inTurn(lane: string, reloader: Reloader): Reloader {
   return (context, signal) => inLane(lane, () => spaced(lane, signal, () => reloader(context, signal)));
+}
+
+/** Of those that find out nothing before they reload. */
+function cleared(reloader: Reloader): Reloader {
+  return async (context, signal) => (await context.clearance()) ?? reloader(context, signal);
 }

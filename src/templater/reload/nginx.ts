@@ -16,19 +16,21 @@ const interval = 25;
  * goes on with the old ones otherwise. kill(2) and `nginx -s reload` succeed in both cases.
  */
 export function nginxReload({ pidfile, maxOld, errorLog }: NginxReload): Reloader {
-  return async ({ destination, timeout }, signal) => {
+  return async ({ destination, timeout, clearance }, signal) => {
     const pid = await readPidfile("SIGHUP", pidfile, async (found) => {
       const title = await titleOf(found);
       return title === "" || title.startsWith("nginx: master process")
         ? undefined
         : `is no master of nginx but \`${title.slice(0, 100)}\``;
     });
-    const before = await workersOf(pid);
-    const generations = Math.ceil(before.old.length / Math.max(1, before.current.length));
-    if (generations > maxOld) {
-      const reason = `${before.old.length} old workers of nginx are still shutting down; worker_shutdown_timeout would bound that`;
+    const { current, old } = await workersOf(pid);
+    if (Math.ceil(old.length / Math.max(1, current.length)) > maxOld) {
+      const reason = `${old.length} old workers of nginx are still shutting down; worker_shutdown_timeout would bound that`;
       return { owed: "held", reason };
     }
+    const held = await clearance();
+    if (held) return held;
+    const before = await workersOf(pid);
     const log = await followLog(errorLog ?? (await errorLogOf(destination)));
     sendSignal("SIGHUP", pid, pidfile);
 

@@ -22,6 +22,11 @@ export interface ReloadContext {
   readonly env: Environment;
   /** Waits until `minInterval` lets another reload happen: for what turned out late to need one. */
   interval(): Promise<void>;
+  /**
+   * To be asked right before the proxy is told to reload, and not for what takes no reload: undefined when it may be
+   * told now, else what that waits for. Rejects with ABORTED.
+   */
+  clearance(): Promise<Owed | undefined>;
 }
 
 /** How it came that the proxy has accepted its file, or why that is still to come. */
@@ -36,11 +41,20 @@ export type Reloaded =
       /** How many changes of single servers it took at runtime. */
       readonly operations?: number;
     }
-  /**
-   * away: the proxy does not run; it is asked again later. held: reloading now would do harm; it is tried
-   * again later. Nothing was done.
-   */
-  | { readonly owed: "away" | "held"; readonly reason: string };
+  | Owed;
+
+/**
+ * away: the proxy does not run; it is asked again later. held: it is not to be reloaded now; that is tried again
+ * later. Nothing was done, unless it is `begun`.
+ */
+export interface Owed {
+  readonly owed: "away" | "held";
+  readonly reason: string;
+  /** ms until it is to be tried again, where that is known. */
+  readonly retryIn?: number;
+  /** The proxy may have taken a part of the change already. */
+  readonly begun?: boolean;
+}
 
 /**
  * What a proxy runs with after a reload that failed. none: nobody was there to be told. before: what it had

@@ -1,4 +1,5 @@
-import { startConsul } from "../../servers/consul.ts";
+import type { Consul } from "../../servers/consul.ts";
+import { startConsulCluster } from "../../servers/consul-cluster.ts";
 import { startEtcd } from "../../servers/etcd.ts";
 import { get } from "../../servers/http.ts";
 
@@ -6,14 +7,20 @@ import { get } from "../../servers/http.ts";
 export const busyStores = ["etcd", "consul"] as const;
 export type BusyStore = (typeof busyStores)[number];
 
-/** A server that counts what it does, and keeps what it has over a restart. */
+/**
+ * Agents of Consul that share the hosts, in front of one server. Each host has one of its own; a process for each of
+ * them would fill the machine, and with all of them one agent does nothing but wait for its own lock.
+ */
+const consulAgents = 10;
+
+/** A store that counts what it does, and keeps what it has over a restart. */
 export interface BusyServer {
-  /** As the product takes it. */
-  readonly url: string;
+  /** As the product takes them: hosts take turns in using one. */
+  readonly urls: readonly string[];
   /** Heartbeats and writes since it started. */
   counts(): Promise<{ readonly beats: number; readonly writes: number }>;
   kill(): Promise<void>;
-  /** Resolves when it answers. */
+  /** Resolves when all of it answers. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -28,26 +35,40 @@ export const startBusyServer: Readonly<Record<BusyStore, () => Promise<BusyServe
     };
     return {
       ...server,
-      url: `etcd://${server.host}:${server.port}/registrators`,
+      urls: [`etcd://${server.host}:${server.port}/registrators`],
       counts: () => countsIn(`${server.url}/metrics`, names),
     };
   },
   async consul() {
     const hcl = [
       'log_level = "INFO"',
-      // All come from one address here, and Consul takes 200 connections of one.
+      // The hosts of an agent come from one address here, and Consul takes 200 connections of one.
       "limits {\n  http_max_conns_per_client = 16000\n}",
       'telemetry {\n  prometheus_retention_time = "1h"\n}',
     ].join("\n");
-    const server = await startConsul({ persistent: true, hcl });
+    const cluster = await startConsulCluster({ servers: 1, hcl });
+    const agents = await Promise.all(
+      Array.from({ length: consulAgents }, (_, at) => cluster.join(`agent-${at}`)),
+    );
     const names = {
       beats: /^consul_http_PUT_v1_agent_check_pass_+count/,
       writes: /^consul_http_(PUT|DELETE)_(?!v1_agent_check_pass_)\w+_count/,
     };
+    const all = [...cluster.members, ...agents];
+    const each = async (act: (of: Consul) => Promise<void>) => void (await Promise.all(all.map(act)));
     return {
-      ...server,
-      url: `consul://${server.host}:${server.port}`,
-      counts: () => countsIn(`${server.url}/v1/agent/metrics?format=prometheus`, names),
+      urls: agents.map(({ host, port }) => `consul://${host}:${port}`),
+      async counts() {
+        const metrics = agents.map(({ url }) => countsIn(`${url}/v1/agent/metrics?format=prometheus`, names));
+        const counts = await Promise.all(metrics);
+        return {
+          beats: counts.reduce((sum, { beats }) => sum + beats, 0),
+          writes: counts.reduce((sum, { writes }) => sum + writes, 0),
+        };
+      },
+      kill: () => each((one) => one.kill()),
+      start: () => each((one) => one.start()),
+      stop: cluster.stop,
     };
   },
 };

@@ -12,11 +12,16 @@ export interface Fleet {
 /** Registrators that one process runs. */
 const each = 100;
 
-/** Starts so many, which come one after the other. `program` is the built main.ts. */
-export function startFleet(program: string, url: string, count: number, containers: number): Fleet {
+/** Starts so many, which come one after the other and take turns in the URLs. `program` is the built main.ts. */
+export function startFleet(
+  program: string,
+  urls: readonly string[],
+  count: number,
+  containers: number,
+): Fleet {
   const processes = Array.from({ length: Math.ceil(count / each) }, (_, at) => {
     const [first, size] = [at * each, Math.min(each, count - at * each)];
-    return fork(program, [url, first, size, containers].map(String), { execArgv: [] });
+    return fork(program, [first, size, containers, ...urls].map(String), { execArgv: [] });
   });
   const ask = async <A extends keyof Asks>(of: ChildProcess, what: A): Promise<Asks[A]> => {
     if (!of.connected) throw new GiveUp("a process of registrators has ended");

@@ -1,5 +1,6 @@
-// `node main.js URL FIRST COUNT CONTAINERS`: lets COUNT registrators run, of the hosts FIRST and on, over a Docker that
-// stands still, each with its own connections to the store. Tells its parent how they are whenever that asks.
+// `node main.js FIRST COUNT CONTAINERS URL…`: lets COUNT registrators run, of the hosts FIRST and on, over a Docker that
+// stands still, each with its own connections to the store, at the URLs by turns. Tells its parent how they are whenever
+// that asks.
 import { openBackend } from "../../../src/backends/index.ts";
 import type { Log } from "../../../src/log.ts";
 import { type Registrator, startRegistrator } from "../../../src/registrator/index.ts";
@@ -18,7 +19,7 @@ export interface Asks {
   forget: readonly never[];
 }
 
-const [url = "", first = "0", count = "0", containers = "0"] = process.argv.slice(2);
+const [first = "0", count = "0", containers = "0", ...urls] = process.argv.slice(2);
 
 interface Host {
   readonly door: Door;
@@ -29,7 +30,7 @@ const hosts: Host[] = [];
 const silence = new Proxy({} as Log, { get: () => () => {} });
 
 async function startHost(number: number): Promise<void> {
-  const place = new URL(url);
+  const place = new URL(urls[number % urls.length] ?? "");
   const door = await openDoor(Number(place.port));
   place.port = String(door.port);
   const name = `host-${number}`;

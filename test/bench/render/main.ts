@@ -8,8 +8,12 @@ import { changed, createServices, type Services } from "./world.ts";
 
 const sizes = [10, 1_000, 10_000];
 const samples = 12;
+/** Of swaps of a few lines, of which each takes a moment only. */
+const manySamples = 100;
 /** Turns of both that are taken and forgotten: code is compiled. */
 const warming = 3;
+/** Of a whole templater, where a turn takes a moment only: it has run for a while. */
+const longWarming = 30;
 const subject = "render";
 
 const [root = ".", dir = "."] = process.argv.slice(2);
@@ -55,7 +59,7 @@ function measure(
 function changing(size: number): (at: number) => Services {
   let services = createServices(size);
   return (at) => {
-    services = changed(services, `service-${(at + warming) % size}`, 1_000 + at);
+    services = changed(services, `service-${(at + longWarming) % size}`, 1_000 + at);
     return services;
   };
 }
@@ -78,6 +82,8 @@ function heap(): number {
 
 async function measureSwaps(template: BenchTemplate, size: number): Promise<Samples> {
   const place = join(dir, `${size}-${template.name}`);
+  const isSmall = size === Math.min(...sizes);
+  const [turns, forgotten] = isSmall ? [manySamples, longWarming] : [samples, warming];
   const product = await startKeeper(template, join(place, "product"));
   const floor = await startBareKeeper(createBare(template), join(place, "floor"));
   const next = changing(size);
@@ -88,7 +94,7 @@ async function measureSwaps(template: BenchTemplate, size: number): Promise<Samp
     await new Promise((resolve) => setTimeout(resolve, 50 + size / 20));
     return ms;
   };
-  for (let at = -warming; at < samples; at += 1) {
+  for (let at = -forgotten; at < turns; at += 1) {
     const services = next(at);
     const bottom = await show(floor, services);
     const top = await show(product, services);

@@ -1,6 +1,7 @@
-import { watch } from "node:fs";
+import { once } from "node:events";
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { Worker } from "node:worker_threads";
 import type { Snapshot } from "../../../src/backends/backend.ts";
 import { openMemory } from "../../../src/backends/memory.ts";
 import { createLog } from "../../../src/log.ts";
@@ -43,16 +44,11 @@ export async function startKeeper(template: BenchTemplate, dir: string): Promise
     node: "bench",
     log: createLog({ level: "error", format: "pretty", colour: false }),
   });
-  const swaps = watchSwaps(destination);
+  const swaps = await watchSwaps(destination);
   return {
-    async show(services) {
-      const swapped = swaps.next();
-      const begun = performance.now();
-      cell.set({ services, complete: true, invalid: new Map() });
-      return (await swapped) - begun;
-    },
+    show: (services) => swaps.timed(() => cell.set({ services, complete: true, invalid: new Map() })),
     async stop() {
-      swaps.close();
+      await swaps.close();
       await daemon.stop();
       await state.close();
     },
@@ -63,33 +59,49 @@ export async function startKeeper(template: BenchTemplate, dir: string): Promise
 export async function startBareKeeper(render: (services: Services) => string, dir: string): Promise<Keeper> {
   await mkdir(dir, { recursive: true });
   const destination = join(dir, "haproxy.cfg");
-  const swaps = watchSwaps(destination);
+  const swaps = await watchSwaps(destination);
+  const write = async (services: Services) => {
+    const file = await open(`${destination}.tmp`, "w");
+    await file.writeFile(render(services));
+    await file.sync();
+    await file.close();
+    await rename(`${destination}.tmp`, destination);
+  };
   return {
-    async show(services) {
-      const swapped = swaps.next();
-      const begun = performance.now();
-      const file = await open(`${destination}.tmp`, "w");
-      await file.writeFile(render(services));
-      await file.sync();
-      await file.close();
-      await rename(`${destination}.tmp`, destination);
-      return (await swapped) - begun;
-    },
-    stop: async () => swaps.close(),
+    show: (services) => swaps.timed(() => write(services)),
+    stop: swaps.close,
   };
 }
 
-/** The moments at which a file is renamed into its place. */
-function watchSwaps(path: string): { next(): Promise<number>; close(): void } {
-  let take = (_at: number) => {};
-  const watcher = watch(dirname(path), (event, name) => {
-    if (event === "rename" && name === basename(path)) take(performance.now());
-  });
+/** Measures how long it takes until a file is renamed into its place. */
+interface Swaps {
+  /** ms from the beginning of `work` to the rename. */
+  timed(work: () => unknown): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Tells when a file is renamed to its name, in ns of `process.hrtime`. */
+const watcher = `
+const { parentPort, workerData: { folder, file } } = require("node:worker_threads");
+require("node:fs").watch(folder, (event, name) => {
+  if (event === "rename" && name === file) parentPort.postMessage(process.hrtime.bigint());
+});
+parentPort.postMessage(undefined);
+`;
+
+/** From a thread of its own, as whoever reads the file has one: what is done after a rename does not delay the news of it. */
+async function watchSwaps(path: string): Promise<Swaps> {
+  const workerData = { folder: dirname(path), file: basename(path) };
+  const worker = new Worker(watcher, { eval: true, workerData });
+  await once(worker, "message");
   return {
-    next: () =>
-      new Promise((resolve) => {
-        take = resolve;
-      }),
-    close: () => watcher.close(),
+    async timed(work) {
+      const swapped = once(worker, "message");
+      const begun = process.hrtime.bigint();
+      await work();
+      const [at] = (await swapped) as [bigint];
+      return Number(at - begun) / 1e6;
+    },
+    close: async () => void (await worker.terminate()),
   };
 }

@@ -141,4 +141,31 @@ describe("a role from before", () => {
     expect(watch.standing("b")?.finding).toBeUndefined();
     watch.close();
   });
+
+  it("begins another life of an instance when what the one before does has ended", async () => {
+    const begun: string[] = [];
+    let over = () => {};
+    const lifeOf = (life: string) => ({
+      id: "a",
+      life,
+      begin: () => {
+        begun.push(life);
+        return new Promise<void>((resolve) => {
+          over = resolve;
+        });
+      },
+    });
+    const watch = watchRoles(() => {});
+    watch.follow([lifeOf("1")]);
+    watch.follow([lifeOf("2")]);
+    watch.follow([lifeOf("3")]);
+    await advance(1_000);
+    expect(begun).toEqual(["1"]);
+    over();
+    await advance(0);
+    expect(begun).toEqual(["1", "3"]);
+    const closed = watch.close();
+    over();
+    await closed;
+  });
 });

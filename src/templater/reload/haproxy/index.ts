@@ -44,6 +44,8 @@ const apply = async (
     : { reason: `nobody answers at ${reload.socket}`, begun: false };
   if (typeof obstacle === "number") return { accepted: "runtime", operations: obstacle };
   await context.interval();
+  const held = await context.clearance();
+  if (held) return { ...held, begun: obstacle.begun };
   const restart = { reload, destination, timeout, worker: serving };
   await spaced(reload.socket, signal, () => reloadWorkers(restart, signal)).catch((error: unknown) => {
     const kept = error instanceof ReloadError && error.left === "before";
