@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { countOption } from "../soak/count-option.ts";
 import { type BusyStore, busyStores } from "./registrators/busy-server.ts";
 
 /** What can be benched: the stores, and `memory` for the agent from end to end. */
@@ -48,21 +49,12 @@ export function readOptions(args: readonly string[]): BenchOptions {
       cli: { type: "string", default: join(import.meta.dirname, "../../dist/cli.js") },
     },
   });
-  const n = Number(values.n);
-  if (!Number.isInteger(n) || n < 0)
-    throw new Error(`--n ${values.n}: not a number of samples; 0 leaves the latencies out`);
-  const scale = Number(values.scale);
-  if (!Number.isInteger(scale) || scale < 0) {
-    throw new Error(`--scale ${values.scale}: not a number of containers`);
-  }
-  const registry = Number(values.registry);
-  if (!Number.isInteger(registry) || registry < 0) {
-    throw new Error(`--registry ${values.registry}: not a number of services`);
-  }
-  const count = Number(values.registrators);
-  if (!Number.isInteger(count) || count < 0) {
-    throw new Error(`--registrators ${values.registrators}: not a number of registrators`);
-  }
+  const counted = (name: "n" | "scale" | "registry" | "registrators", what: string) =>
+    countOption(values, name, { least: 0, what });
+  const n = counted("n", "samples; 0 leaves the latencies out");
+  const scale = counted("scale", "containers");
+  const registry = counted("registry", "services");
+  const count = counted("registrators", "registrators");
   const chosen = values.only.split(",").map((name) => {
     const part = parts.find((one) => one === name);
     if (!part) throw new Error(`--only ${name}: not one of ${parts.join(", ")}`);
