@@ -17,13 +17,14 @@ RUN ["node", "image/program.mjs", "/program"]
 FROM ${NODE} AS root
 COPY image/root.mjs /
 RUN ["node", "/root.mjs", "/root-of-image"]
+COPY --from=program /program/ /root-of-image/portolan/
+RUN ["node", "/root-of-image/portolan/dist/compile-ahead.js"]
 
 FROM scratch
 LABEL org.opencontainers.image.title="Portolan" \
   org.opencontainers.image.description="Registers Docker containers in a backend, and renders load balancer configuration from it" \
   org.opencontainers.image.licenses="MIT"
 COPY --from=root /root-of-image/ /
-COPY --from=program /program/ /portolan/
 ENV NODE_ENV=production HOME=/var/lib/portolan
 USER 65532:65532
 # What is remembered. All else may be read-only: docker run --read-only.

@@ -1,15 +1,12 @@
-import { createRequire } from "node:module";
+import manifest from "../package.json" with { type: "json" };
 import { after, pause } from "./clock.ts";
-import { coded, PortolanError } from "./errors.ts";
+import { loadCompiled } from "./compiled.ts";
 import type { Log } from "./log.ts";
 
 // This file owns the process: signals, streams and exit codes. All else is loaded once signals are safe.
 
 /** ms after a signal at which the process leaves, whatever is still in hand. */
 const grace = 4500;
-
-/** Beside `src` as well as beside `dist`. */
-const manifest = createRequire(import.meta.url)("../package.json") as { readonly version: string };
 
 const stopping = new AbortController();
 const hurrying = new AbortController();
@@ -20,6 +17,8 @@ let missed = false;
 let daemon = true;
 /** Set once a daemon runs. */
 let running: Log | undefined;
+/** Set once it is loaded. */
+let program: typeof import("./program.ts") | undefined;
 
 let cancelLeave = () => {};
 /** The process was given longer than the grace. */
@@ -71,45 +70,45 @@ const live = async () => {
 };
 void live();
 
-try {
-  // Whatever Node.js and its options allow: nobody who reads or changes what passes is to be spoken to.
-  const { default: tls } = await import("node:tls");
-  tls.DEFAULT_MIN_VERSION = "TLSv1.2";
-  const { runCommandLine } = await import("./commands/command-line.ts");
-  const code = await runCommandLine(process.argv.slice(2), {
-    version: manifest.version,
-    env: process.env,
-    cwd: process.cwd(),
-    terminal: process.stderr.isTTY === true,
-    print: (text) => void process.stdout.write(text),
-    say: (line) => void process.stderr.write(`${line}\n`),
-    stop: stopping.signal,
-    hurry: hurrying.signal,
-    linger: (ms) => {
-      if (hurrying.signal.aborted) return;
-      lingering = true;
-      leaveIn(ms + grace);
-    },
-    onReload: (listener) => {
-      reloads.add(listener);
-      if (missed) listener();
-    },
-    knows: (isDaemon) => {
-      daemon = isDaemon;
-    },
-    started: (log) => {
-      running = log;
-    },
-  });
-  process.exit(code);
-} catch (error) {
-  process.exit(fail(error));
+void main();
+
+async function main(): Promise<void> {
+  try {
+    program = loadCompiled("program.cjs") as typeof import("./program.ts");
+    const code = await program.runCommandLine(process.argv.slice(2), {
+      version: manifest.version,
+      env: process.env,
+      cwd: process.cwd(),
+      terminal: process.stderr.isTTY === true,
+      print: (text) => void process.stdout.write(text),
+      say: (line) => void process.stderr.write(`${line}\n`),
+      stop: stopping.signal,
+      hurry: hurrying.signal,
+      linger: (ms) => {
+        if (hurrying.signal.aborted) return;
+        lingering = true;
+        leaveIn(ms + grace);
+      },
+      onReload: (listener) => {
+        reloads.add(listener);
+        if (missed) listener();
+      },
+      knows: (isDaemon) => {
+        daemon = isDaemon;
+      },
+      started: (log) => {
+        running = log;
+      },
+    });
+    process.exit(code);
+  } catch (error) {
+    process.exit(fail(error));
+  }
 }
 
-/** An error that no command has caught. */
+/** An error that no command has caught, or one that kept the program from being loaded. */
 function fail(error: unknown): number {
-  const { code, message } = coded("FAILED", error);
-  const stack = error instanceof Error && !(error instanceof PortolanError) ? `\n${error.stack}` : "";
-  process.stderr.write(`portolan: ${code}: ${message}${stack}\n`);
+  const stack = error instanceof Error ? error.stack : error;
+  process.stderr.write(program?.failureText(error) ?? `portolan: FAILED: it cannot be loaded: ${stack}\n`);
   return 1;
 }

@@ -53,7 +53,7 @@ export interface ShownRemark {
 /** One backend, as the registrator that writes there sees it. */
 export interface BackendStatus {
   readonly backend: string;
-  /** Whether the host's lease is held. */
+  /** Whether the host's lease is held: it counts as lost once its last heartbeat is older than its time to live. */
   readonly joined: boolean;
   readonly problem: string | undefined;
   /** Seconds that the lease lives without a heartbeat; 0: for ever. Absent before the first one. */

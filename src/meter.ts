@@ -47,7 +47,7 @@ export const timings = {
     labels: ["backend"],
   },
   render_duration: { help: "One render of all templates of a target", labels: ["target"] },
-  check_duration: { help: "One run of the check command", labels: ["target"] },
+  check_duration: { help: "One run of the check command that passed", labels: ["target"] },
   reload_duration: { help: "One reload, with its verification, or the same at runtime", labels: ["target"] },
   apply_latency: {
     help: "From the moment at which a change is known until the proxy has accepted it",

@@ -303,4 +303,6 @@ export interface BackendOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The layout of backends that have it, where their URL says none; usually `portolan`. */
   readonly layout?: string;
+  /** Nothing is made for who only looks: a folder that is missing is an outage then, and never an empty registry. */
+  readonly onlyLooks?: true;
 }

@@ -43,6 +43,7 @@ async function lookAtHost(
     node: values.node ?? engine?.hostname ?? "unknown",
     ttl: rules.ttlSeconds || 15,
     reads: targets.length > 0,
+    turns: [...new Set(targets.flatMap(({ reloadTurns }) => reloadTurns?.name ?? []))],
     stop,
   };
   const backends = await Promise.all(

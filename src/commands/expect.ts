@@ -29,7 +29,7 @@ export async function runExpect(context: Context): Promise<number> {
   const services = new Set(expectations.map(({ service }) => service));
   let backend: Backend | undefined;
   try {
-    backend = await openBackend(settings.values.backend[0] ?? "", { env });
+    backend = await openBackend(settings.values.backend[0] ?? "", { env, onlyLooks: true });
     const counts = await countNow(
       backend,
       services,

@@ -9,6 +9,7 @@ import { createBackendPool } from "./backend-pool.ts";
 import type { Context } from "./context.ts";
 import { explanationText } from "./explanation-text.ts";
 import { findContainer } from "./find-container.ts";
+import { type HeldBackAnswer, heldBackHere } from "./held-back-here.ts";
 import { allOverrides } from "./override-notes.ts";
 import { registratorSettings } from "./registrator.ts";
 
@@ -17,8 +18,12 @@ const patience = 15_000;
 /** ms that the backends have to tell what was ordered: without that nearly all can be explained. */
 const briefPatience = 3_000;
 
-/** `portolan explain`: asks Docker, and the backends that it is given for what was ordered; it changes nothing. */
-export async function runExplain({ settings, env, stop, print }: Context): Promise<number> {
+/**
+ * `portolan explain`: asks Docker, the backends that it is given for what was ordered, and the templaters of this host
+ * for what they hold back; it changes nothing.
+ */
+export async function runExplain(context: Context): Promise<number> {
+  const { settings, env, stop, print } = context;
   const [wanted] = settings.names;
   if (wanted === undefined) {
     throw new PortolanError(
@@ -28,9 +33,10 @@ export async function runExplain({ settings, env, stop, print }: Context): Promi
   }
   const { docker, json } = settings.values;
   const rules = registratorSettings(settings, () => false);
-  const [{ engine, known }, ordered] = await Promise.all([
+  const [{ engine, known }, ordered, answer] = await Promise.all([
     lookAtDocker(docker, rules, env, deadline(patience, stop)),
     orderedIn(settings.values, env, stop),
+    heldBackHere(context),
   ]);
   const address = hostAddress(rules.ip, { env, engine, docker });
   const otherAddress = otherHostAddress(rules.ip, address, { env, engine, docker });
@@ -41,7 +47,13 @@ export async function runExplain({ settings, env, stop, print }: Context): Promi
     otherHostAddress: otherAddress,
     ordered,
   });
-  print(json ? `${JSON.stringify(record(explanation), undefined, 2)}\n` : explanationText(explanation));
+  const services = new Set(explanation.instances.map(({ instance }) => instance.service));
+  const held = { ...answer, heldBack: answer.heldBack.filter(({ service }) => services.has(service)) };
+  print(
+    json
+      ? `${JSON.stringify(record(explanation, held), undefined, 2)}\n`
+      : explanationText(explanation, held),
+  );
   return 0;
 }
 
@@ -63,11 +75,15 @@ async function orderedIn(
 }
 
 /** The explanation with the records in their documented order, and what a backend is asked to check. */
-function record({ instances, notRegistered, remarks, ...rest }: Explanation): object {
+function record(
+  { instances, notRegistered, remarks, ...rest }: Explanation,
+  { heldBack, unknown }: HeldBackAnswer,
+): object {
   const records = instances.map(({ instance, origins }) => ({
     ...canonical(instance),
     ...(instance.checks && { checks: instance.checks }),
     origins,
   }));
-  return { ...rest, instances: records, notRegistered, remarks };
+  const notKnown = unknown.length > 0 && { heldBackUnknown: unknown };
+  return { ...rest, instances: records, notRegistered, remarks, heldBack, ...notKnown };
 }

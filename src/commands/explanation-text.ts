@@ -1,21 +1,31 @@
 import type { Explanation, Reason } from "../registrator/explain.ts";
-import { shown } from "../registrator/rules/shown.ts";
+import { shown, visible } from "../registrator/rules/shown.ts";
 import { formatAddress } from "../status/address.ts";
+import type { HeldBackAnswer } from "./held-back-here.ts";
 
-/** An explanation for people: what is registered, field by field, then what is not, then what should be mended. */
-export function explanationText(explanation: Explanation): string {
+/**
+ * An explanation for people: what is registered, field by field, then what is not, then what should be mended, then what
+ * of it does not show in the files of this host.
+ */
+export function explanationText(explanation: Explanation, { heldBack, unknown }: HeldBackAnswer): string {
   const { container, instances, notRegistered, remarks, overridesUnknown } = explanation;
   const sections = [
     [headline(container), circumstances(explanation)],
     ...instances.map(instanceLines),
     ...section(instances.length === 0 ? "Not registered" : "Not registered besides", notRegistered),
     ...section("To be mended", remarks),
+    ...section("Held back", heldBack.map(heldBackReason)),
     ...(overridesUnknown === undefined
       ? []
       : [[`Not known: what \`tag\` and \`drain\` have ordered: ${shown(overridesUnknown)}`]]),
+    ...unknown.map((why) => [`Not known: what is held back by ${visible(why)}`]),
   ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
+
+const heldBackReason = ({ destination, service, why }: HeldBackAnswer["heldBack"][number]) => ({
+  reason: `${visible(destination)} has ${shown(service)} as it was, because its check refuses it now: ${visible(why)}`,
+});
 
 function headline({ name, id, image, state }: Explanation["container"]): string {
   return [`${shown(name)} (${id.slice(0, 12)})`, ...(image === undefined ? [] : [shown(image)]), state].join(

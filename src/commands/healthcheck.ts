@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { deadline } from "../clock.ts";
 import { stateFolders } from "../config/state-folder.ts";
 import { PortolanError } from "../errors.ts";
@@ -9,7 +10,7 @@ import type { Context } from "./context.ts";
 const patience = 3_000;
 
 /** A process of Portolan that runs on this host, as its state folder tells. */
-interface Running {
+export interface Running {
   readonly folder: string;
   readonly pid: number;
   /** `HOST:PORT`, or `off`; undefined while it starts. */
@@ -24,10 +25,7 @@ export async function runHealthcheck({ settings, env, print, stop }: Context): P
   const { stateDir } = settings.values;
   const folders = stateDir === undefined ? stateFolders(env) : [stateDir];
   const all = await runningIn(folders);
-  if (all.length === 0) {
-    const wayOut = "if one runs, name its folder with --state-dir";
-    throw new PortolanError("FAILED", `no process of Portolan runs with ${folders.join(" or ")}; ${wayOut}`);
-  }
+  if (all.length === 0) throw noneRuns(stateDir, folders);
   const wrong: string[] = [];
   for (const running of all) {
     const problem = await problemOf(running, stop);
@@ -38,8 +36,19 @@ export async function runHealthcheck({ settings, env, print, stop }: Context): P
   return 0;
 }
 
+/** What is said when no process holds the folder that was given, or one of these. */
+export function noneRuns(given: string | undefined, folders: readonly string[]): PortolanError {
+  const parents = [...new Set(folders.map(dirname))].join(" or ");
+  const found =
+    given === undefined
+      ? `no registrator, templater or agent runs with a state folder in ${parents}`
+      : `no process of Portolan runs with ${given}`;
+  const wayOut = "start one, or name the folder of one that runs with --state-dir";
+  return new PortolanError("FAILED", `${found}; ${wayOut}`);
+}
+
 /** The processes that hold one of these state folders. */
-async function runningIn(folders: readonly string[]): Promise<readonly Running[]> {
+export async function runningIn(folders: readonly string[]): Promise<readonly Running[]> {
   const all: Running[] = [];
   for (const folder of folders) {
     const pid = await readHolder(folder);

@@ -210,11 +210,11 @@ export const commands: Readonly<Record<CommandName, CommandSpec>> = {
     load: async () => (await import("./rollback.ts")).runRollback,
   },
   migrate: {
-    positionals: "consul-template|confd|docker-gen FILE",
+    positionals: "consul-template|confd|docker-gen FILE...|DIR",
     summary: "turn their configuration and templates into ours, and tell each line that is not turned",
     examples: [
       ["migrate consul-template haproxy.hcl --out /etc/portolan", "a configuration with its templates"],
-      ["migrate confd /etc/confd/confd.toml", "every resource of its conf.d, printed"],
+      ["migrate confd /etc/confd", "every resource of its conf.d, printed"],
       ["migrate docker-gen nginx.tmpl > nginx.conf.hbs", "one template"],
     ],
     daemon: false,

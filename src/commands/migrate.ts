@@ -2,26 +2,29 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { coded, PortolanError } from "../errors.ts";
-import { migrate, type Tool, tools } from "../migrate/index.ts";
+import { configurationsIn, migrate, type Tool, tools } from "../migrate/index.ts";
 import type { Files, Given, Migrated, OutFile } from "../migrate/migrated.ts";
 import type { Note } from "../migrate/note.ts";
 import { portolanYaml } from "../migrate/portolan-yaml.ts";
 import type { Context } from "./context.ts";
+import { listed } from "./progress.ts";
 import { createWaitLine } from "./wait-line.ts";
 
 /**
- * `portolan migrate`: prints our configuration, with the templates in comments below it, or just a template where one
- * was given; `--out` writes the files. What was not turned is told line by line.
+ * `portolan migrate`: prints one configuration of ours for all files that are given, with the templates in comments
+ * below it, or just templates where nothing else was given; `--out` writes the files. What was not turned is told line
+ * by line.
  */
 export async function runMigrate(context: Context): Promise<number> {
   const { settings, cwd, print, say } = context;
-  const { tool, path } = wordsOf(settings.names);
+  const { tool, paths } = wordsOf(settings.names);
   const { out, services } = settings.values;
+  const from = listed(paths);
   const line = createWaitLine(context);
-  const migrated = await line.during(`turns ${path}`, async () =>
-    turned(tool, { path, services }, cwd, (file) => line.at(`turns ${file}`)),
+  const migrated = await line.during(`turns ${from}`, async () =>
+    turned(tool, { paths, services }, cwd, (file) => line.at(`turns ${file}`)),
   );
-  const files = filesOf(migrated, path);
+  const files = filesOf(migrated, from);
   if (out !== undefined) await writeAll(files, out, cwd, print);
   else print(migrated.draft ? printed(files) : alone(files));
   for (const line of told(migrated.notes)) say(line);
@@ -31,22 +34,22 @@ export async function runMigrate(context: Context): Promise<number> {
   return 0;
 }
 
-function wordsOf(names: readonly string[]): { readonly tool: Tool; readonly path: string } {
-  const [word, path] = names;
+function wordsOf(names: readonly string[]): { readonly tool: Tool; readonly paths: readonly string[] } {
+  const [word, ...paths] = names;
   const tool = tools.find((name) => name === word);
-  if (tool !== undefined && path !== undefined) return { tool, path };
+  if (tool !== undefined && paths.length > 0) return { tool, paths };
   const known = tools.join(", ");
   const why =
     word !== undefined && tool === undefined
       ? `"${word}" is not one of ${known}`
-      : `migrate needs one of ${known}, and a file`;
+      : `migrate needs one of ${known}, and files or a folder`;
   throw new PortolanError("USAGE", `${why}; e.g. portolan migrate consul-template haproxy.hcl`);
 }
 
 /** `begins` is told of each file that is read, before it is turned. */
 function turned(
   tool: Tool,
-  { path, services }: Omit<Given, "text">,
+  { paths, services }: { readonly paths: readonly string[]; readonly services: string | undefined },
   cwd: string,
   begins: (file: string) => void,
 ): Migrated {
@@ -67,23 +70,28 @@ function turned(
       }
     },
   };
-  const text = files.read(path);
-  if (text === undefined)
-    throw new PortolanError("USAGE", `${path} cannot be read; give a file that there is`);
+  const all = paths.flatMap((path) => {
+    const inFolder = configurationsIn(tool, path, files);
+    return inFolder.length > 0 ? inFolder : [path];
+  });
+  const given = all.map((path): Given => {
+    const text = files.read(path);
+    if (text !== undefined) return { path, text, services };
+    const wayOut = `give a file that there is, or a folder with configurations of ${tool}`;
+    throw new PortolanError("USAGE", `${path} cannot be read; ${wayOut}`);
+  });
   try {
-    return migrate(tool, { path, text, services }, files);
+    return migrate(tool, given, files);
   } catch (error) {
-    const line = (error as { readonly line?: unknown }).line;
-    const place = typeof line === "number" ? `${path}:${line}` : path;
-    throw coded("FAILED", error, `${place}: neither a configuration nor a template of ${tool}: `);
+    throw coded("FAILED", error);
   }
 }
 
 /** Every file that there is to write, the configuration first. */
-function filesOf({ draft, files, notes }: Migrated, path: string): readonly OutFile[] {
+function filesOf({ draft, files, notes }: Migrated, from: string): readonly OutFile[] {
   return draft === undefined
     ? files
-    : [{ path: "portolan.yaml", text: portolanYaml(draft, notes, path) }, ...files];
+    : [{ path: "portolan.yaml", text: portolanYaml(draft, notes, from) }, ...files];
 }
 
 /** A configuration that can be used as it is printed: the templates stand in comments. */

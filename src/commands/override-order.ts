@@ -44,7 +44,7 @@ export async function orderOverride(
   const { settings, env, stop, print } = context;
   const { timeout, backend: urls } = settings.values;
   const { during } = createWaitLine(context);
-  const backend = await openBackend(urls[0] ?? "", { env });
+  const backend = await openBackend(urls[0] ?? "", { env, onlyLooks: true });
   try {
     const notes = backend.notes?.("overrides");
     if (!notes) {

@@ -39,10 +39,11 @@ export function createProgress({ terminal, say }: Pick<Context, "terminal" | "sa
 
   const show = () => {
     if (!now) return;
-    const seconds = ` ${Math.round((monotonic() - now.since) / 1000)} s`;
+    const seconds = Math.round((monotonic() - now.since) / 1000);
+    const since = seconds > 0 ? ` ${seconds} s` : "";
     const whole = prefix + now.what;
-    const text = whole.length + seconds.length > columns ? `${whole.slice(0, columns - 10)}…` : whole;
-    say(`${isShown ? over : ""}${text}${seconds}`);
+    const text = whole.length + since.length > columns ? `${whole.slice(0, columns - 10)}…` : whole;
+    say(`${isShown ? over : ""}${text}${since}`);
     isShown = true;
     cancel = after(tick, show);
   };

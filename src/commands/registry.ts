@@ -45,7 +45,7 @@ export async function openRegistry(
   { settings, env, stop }: Pick<Context, "settings" | "env" | "stop">,
   progress: Progress,
 ): Promise<Registry> {
-  const backend = await openBackend(settings.values.backend[0] ?? "", { env });
+  const backend = await openBackend(settings.values.backend[0] ?? "", { env, onlyLooks: true });
   const { title } = backend;
   const overrides = backend.notes?.("overrides");
   const templaters = backend.notes?.("templaters").watch();

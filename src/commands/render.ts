@@ -12,6 +12,7 @@ import { type RenderedFiles, rendererOf } from "../templater/rendered-files.ts";
 import type { Target } from "../templater/target.ts";
 import type { World } from "../templater/view.ts";
 import type { Context } from "./context.ts";
+import { heldBackHere } from "./held-back-here.ts";
 import { diffWithLive } from "./live-diff.ts";
 import { readsText } from "./reads-text.ts";
 import { settle } from "./settle.ts";
@@ -30,7 +31,7 @@ interface Output {
 
 /**
  * `portolan render`: every target once, to standard output; with `--diff` what it would change, with `--explain` what
- * it was made from.
+ * it was made from, and what a templater that runs here holds back from it.
  */
 export async function runRender(context: Context): Promise<number> {
   const { settings, say } = context;
@@ -41,7 +42,7 @@ export async function runRender(context: Context): Promise<number> {
       for (const { id, reason } of rendered.refused) say(`instance ${id} left out: ${reason}`);
       for (const { service, reason } of rendered.leftOut) say(`service ${service} left out: ${reason}`);
     }
-    if (settings.values.explain) return printReads(outputs, context);
+    if (settings.values.explain) return await printReads(outputs, context);
     return settings.values.diff ? await printDiffs(outputs, secrets, context) : printTexts(outputs, context);
   } catch (error) {
     const { code, message } = coded("FAILED", error);
@@ -56,7 +57,7 @@ async function renderAll(context: Context, secrets: KnownSecrets): Promise<reado
   const templates = await Promise.all(
     settings.targets.map(async (target) => ({
       target,
-      template: await loadTemplate(target.source),
+      template: await loadTemplate(target.source, { format: target.format }),
       renderFiles: rendererOf(target),
       ...noting(env),
     })),
@@ -75,7 +76,7 @@ async function renderAll(context: Context, secrets: KnownSecrets): Promise<reado
   const { snapshot } = settings.values;
   if (snapshot !== undefined) return finished(render(await readSnapshot(snapshot), "none")) ?? [];
 
-  const backend = await openBackend(settings.values.backend[0] ?? "", { env });
+  const backend = await openBackend(settings.values.backend[0] ?? "", { env, onlyLooks: true });
   let interest: Interest = { services: new Set() };
   let wants: KeyWants = { keys: new Set(), trees: new Set() };
   const observation = backend.observe(interest);
@@ -139,9 +140,17 @@ function noting(env: World["env"]) {
   return { noted, variables };
 }
 
-function printReads(outputs: readonly Output[], { print, env }: Context): number {
-  for (const { target, rendered, variables } of outputs)
-    print(readsText(target, rendered.reads, new Map([...variables].map((name) => [name, !!env[name]]))));
+async function printReads(outputs: readonly Output[], context: Context): Promise<number> {
+  const { print, say, env, settings } = context;
+  // Of another world, a templater says nothing.
+  const isNow = settings.values.snapshot === undefined;
+  const { heldBack, unknown } = isNow ? await heldBackHere(context) : { heldBack: [], unknown: [] };
+  for (const why of unknown) say(`not known what is held back by ${why}`);
+  for (const { target, rendered, variables } of outputs) {
+    const isSet = new Map([...variables].map((name) => [name, !!env[name]]));
+    const held = heldBack.filter(({ destination }) => destination === target.destination);
+    print(readsText(target, rendered.reads, isSet, held));
+  }
   return 0;
 }
 

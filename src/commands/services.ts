@@ -28,7 +28,7 @@ interface Watched {
 export async function runServices(context: Context): Promise<number> {
   const { settings, env, stop } = context;
   const [name] = settings.names;
-  const backend = await openBackend(settings.values.backend[0] ?? "", { env });
+  const backend = await openBackend(settings.values.backend[0] ?? "", { env, onlyLooks: true });
   const observation = backend.observe({ services: name === undefined ? "all" : new Set([name]) });
   const orders = settings.values.json ? undefined : backend.notes?.("overrides").watch();
   const watched: Watched = { backend, observation, orders, name };

@@ -22,7 +22,7 @@ export async function runWatch(context: Context): Promise<number> {
   const argv = settings.commandLine;
   if (service === undefined) throw usage("watch needs a service: portolan watch web -- ./notify.sh");
   if (argv.length === 0) throw usage(`what should be run? portolan watch ${service} -- ./notify.sh`);
-  const backend = await openBackend(settings.values.backend[0] ?? "", { env });
+  const backend = await openBackend(settings.values.backend[0] ?? "", { env, onlyLooks: true });
   const observation = backend.observe({ services: new Set([service]) });
   const found = () => {
     const observed = observation.current();

@@ -23,6 +23,10 @@ export interface Arguments {
   readonly mistakes: readonly string[];
 }
 
+/** As here, as `node`, `docker` and `nginx` have it, and as Go's own programs do. */
+const versionWords = ["--version", "-version", "-V", "-v"];
+const helpWords = ["--help", "-help", "-h"];
+
 const asked = { flags: new Map(), positionals: [], commandLine: [], mistakes: [] };
 
 /** Takes a command line apart: commands, options and positionals. Rejects with USAGE for an unknown command. */
@@ -33,11 +37,9 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
   if (word === undefined || word === "help") {
     const about = argv[at + 1];
     const topic = about === undefined ? undefined : commandNamed(about);
-    const version = before.includes("--version") || before.includes("-V");
-    const unknown = before.find((arg) => !/^(-h|-V|--help|--version)$/.test(arg));
-    if (unknown !== undefined) {
-      throw new PortolanError("USAGE", `no command after "${unknown}"; see portolan --help`);
-    }
+    const version = before.some((arg) => versionWords.includes(arg));
+    const unknown = before.find((arg) => ![...versionWords, ...helpWords].includes(arg));
+    if (unknown !== undefined) throw noCommand(`no command after "${unknown}"`, "agent");
     return {
       ...asked,
       help: !version && argv.length > 0,
@@ -45,6 +47,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
       ...(topic !== undefined && { command: topic }),
     };
   }
+  if (isBackendUrl(word)) throw noCommand(`no command before "${word}"`, "registrator");
   const rest = [...before, ...argv.slice(at + 1)];
   return word === "config" ? parseConfigCommand(rest) : parseOptions(commandNamed(word), rest);
 }
@@ -59,6 +62,11 @@ async function parseConfigCommand(words: readonly string[]): Promise<Arguments> 
   const about = isNamed ? commandNamed(rest[next] ?? "") : "agent";
   const given = await parseOptions(about, isNamed ? rest.toSpliced(next, 1) : rest);
   return given.help ? { ...asked, help: true, version: false, command: "config" } : { ...given, shows: true };
+}
+
+function noCommand(found: string, likely: CommandName): PortolanError {
+  const wayOut = `begin with one, e.g. portolan ${likely}; portolan --help lists them`;
+  return new PortolanError("USAGE", `${found}; ${wayOut}`);
 }
 
 function commandNamed(word: string): CommandName {

@@ -29,7 +29,7 @@ const alone: Readonly<Record<CommandName, Alone>> = {
   acl: { backends: "many", names: 2, needsBackend: false },
   journal: { backends: 0, names: 1, needsBackend: false },
   rollback: { backends: 0, names: 1, needsBackend: false },
-  migrate: { backends: 0, names: 2, needsBackend: false },
+  migrate: { backends: 0, names: "many", needsBackend: false },
   doctor: { backends: "many", names: 0, needsBackend: false },
   healthcheck: { backends: 0, names: 0, needsBackend: false },
   config: { backends: 0, names: 1, needsBackend: false },

@@ -2,9 +2,10 @@ import { readFile } from "node:fs/promises";
 import { dirname, relative } from "node:path";
 import { hasCode } from "../durable.ts";
 import type { ConfigPaths } from "./config-paths.ts";
-import { configSchema, type FileValues } from "./config-schema.ts";
+import { configSchema, type FileValues, templateSchema } from "./config-schema.ts";
 import { type ConfigText, noConfigText, parseConfigText } from "./config-text.ts";
 import { joinTexts, keyPath, type Place } from "./joined-texts.ts";
+import type { TemplateEntry } from "./template-entry.ts";
 
 /** A config file as read, or a folder of them: its values, or every mistake in it. */
 export interface ConfigFile {
@@ -18,6 +19,8 @@ export interface ConfigFile {
   written(path: readonly PropertyKey[]): string;
   /** The sources of all templates as written, also where there are mistakes. */
   readonly templateSources: readonly string[];
+  /** The templates with nothing wrong in themselves, with their places, also where there are mistakes. */
+  readonly templates: readonly TemplateEntry[];
 }
 
 /** Reads and checks a configuration. Never rejects: a file that cannot be read is a mistake. */
@@ -49,7 +52,8 @@ export function parseConfig(text: string, title: string, folder: string): Config
 
 function checked(texts: readonly ConfigText[], folder: string): ConfigFile {
   const { raw, mistakes, places } = joinTexts(texts);
-  const result = configSchema(folder).safeParse(withoutEmpty(raw) ?? {});
+  const given = withoutEmpty(raw) ?? {};
+  const result = configSchema(folder, (key) => Object.hasOwn(given, key)).safeParse(given);
   const found = (result.error?.issues ?? [])
     .flatMap((issue) =>
       issue.code === "unrecognized_keys"
@@ -80,6 +84,11 @@ function checked(texts: readonly ConfigText[], folder: string): ConfigFile {
       return typeof value === "object" ? JSON.stringify(value) : String(value);
     },
     templateSources: sourcesOf(raw),
+    templates: templatesIn(raw).flatMap((entry, index) => {
+      const { data } = templateSchema(folder).safeParse(entry);
+      const place = places(["templater", "templates", index]).map(at).join(", ");
+      return data ? [{ ...data, place }] : [];
+    }),
   };
 }
 
@@ -95,10 +104,13 @@ function withoutEmpty(raw: unknown): unknown {
   return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
 }
 
-function sourcesOf(raw: unknown): readonly string[] {
+function templatesIn(raw: unknown): readonly unknown[] {
   const templates = (raw as { templater?: { templates?: unknown } } | null)?.templater?.templates;
-  if (!Array.isArray(templates)) return [];
-  return templates
+  return Array.isArray(templates) ? templates : [];
+}
+
+function sourcesOf(raw: unknown): readonly string[] {
+  return templatesIn(raw)
     .map((entry) => (entry as { source?: unknown } | null)?.source)
     .filter((s) => typeof s === "string");
 }

@@ -3,13 +3,14 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { PortolanError } from "../errors.ts";
 import type { Command } from "../run-command.ts";
-import type { GuardSettings } from "../templater/guard.ts";
+import { formats } from "../templater/escape/format.ts";
+import type { GuardSettings } from "../templater/guard-settings.ts";
 import type { ContainerReload, HostTurns, Reload } from "../templater/target.ts";
 import { commandNames } from "./command-name.ts";
 import { parseAtLeast, parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import { keyPaths, type Option, optionsOf } from "./options.ts";
-import { type Parse, parseDockerUrl, parseFew } from "./parse.ts";
+import { type Parse, parseDockerUrl, parseFew, parseOneOf } from "./parse.ts";
 import { defaultTimeout, type TemplateEntry } from "./template-entry.ts";
 import { parseWait, waitWindow } from "./wait-window.ts";
 
@@ -25,9 +26,13 @@ export const formsOf = new WeakMap<object, readonly [z.ZodType, z.ZodType]>();
 
 /**
  * The schema of the config file: a key for each option of the table, and the templates. `folder` is the
- * file's own, to which its paths are relative.
+ * file's own, to which its paths are relative. What stands below keys that are not there is left out, as `isThere` says:
+ * writing it all down takes longer than reading a file.
  */
-export function configSchema(folder: string): z.ZodType<FileValues> {
+export function configSchema(
+  folder: string,
+  isThere: (key: string) => boolean = () => true,
+): z.ZodType<FileValues> {
   const sections = new Map<string, Map<string, z.ZodType>>();
   const top = new Map<string, z.ZodType>();
   for (const command of commandNames) {
@@ -36,15 +41,20 @@ export function configSchema(folder: string): z.ZodType<FileValues> {
         const keys = key === undefined ? top : entry(sections, section);
         const word = key ?? section;
         // Most options are those of many commands.
-        if (!keys.has(word)) keys.set(word, leaf(option, folder));
+        if (!keys.has(word)) keys.set(word, isThere(section) ? leaf(option, folder) : absent);
       }
     }
   }
   return strict({
     ...Object.fromEntries(top),
-    ...Object.fromEntries([...sections].map(([name, keys]) => [name, strict(Object.fromEntries(keys))])),
+    ...Object.fromEntries(
+      [...sections].map(([name, keys]) => [name, isThere(name) ? strict(Object.fromEntries(keys)) : absent]),
+    ),
   });
 }
+
+/** Stands for a key that is known. */
+const absent = z.unknown();
 
 function leaf(option: Option<unknown>, folder: string): z.ZodType {
   const { help, shown } = option;
@@ -52,7 +62,7 @@ function leaf(option: Option<unknown>, folder: string): z.ZodType {
 }
 
 function schemaOf({ shape, kind, path, parse }: Option<unknown>, folder: string): z.ZodType {
-  if (shape === "templates") return z.array(template(folder), { error: "it is not a list" });
+  if (shape === "templates") return z.array(templateSchema(folder), { error: "it is not a list" });
   if (shape === "wait") return wait;
   const whole: typeof parse = path ? (word) => resolve(folder, String(parse(word))) : parse;
   if (kind === "list") return list(whole);
@@ -275,10 +285,12 @@ function reload(folder: string) {
   );
 }
 
-function template(folder: string): z.ZodType<TemplateEntry> {
+/** One entry of `templates`. */
+export function templateSchema(folder: string): z.ZodType<TemplateEntry> {
   const shape = {
     source: path(folder),
     destination: path(folder),
+    format: text(parseOneOf(formats)).optional(),
     mode: mode.optional(),
     check: check.optional(),
     reload: reload(folder).optional(),
@@ -296,6 +308,7 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     ({
       source,
       destination,
+      format,
       forEach,
       mode,
       owner,
@@ -311,6 +324,7 @@ function template(folder: string): z.ZodType<TemplateEntry> {
     }) => ({
       source,
       destination,
+      ...(format !== undefined && { format }),
       ...(forEach !== undefined && { forEach }),
       ...(mode !== undefined && { mode }),
       ...(owner !== undefined && { owner }),

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { PortolanError } from "../errors.ts";
 import type { Role } from "../instance.ts";
+import { nearest } from "./nearest.ts";
 
 /** How many ready instances there should be. */
 export interface Expectation {
@@ -16,20 +17,31 @@ export interface Expectation {
 
 const count = z.int("it is not a whole number").min(0, "it is below 0");
 
-const conditions = z
-  .strictObject({
+/** A mapping with just these keys; `otherwise` says what something else is not. */
+function mapping<Shape extends z.ZodRawShape>(shape: Shape, otherwise: string) {
+  const known = Object.keys(shape);
+  const unknown = (key: string) => `unknown key ${key}; the nearest known one is ${nearest(key, known)}`;
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? issue.keys.map(unknown).join("; ") : otherwise),
+  });
+}
+
+const conditions = mapping(
+  {
     count: count.optional(),
     min: count.optional(),
     max: count.optional(),
     tag: z.string("it is not a word").min(1, "it is empty").optional(),
     role: z.enum(["master", "slave"], "it is neither master nor slave").optional(),
-  })
+  },
+  "it is not a mapping of conditions",
+)
   .refine(({ count, min, max }) => (count === undefined) !== (min === undefined && max === undefined), {
     error: "it has to hold either count, or min, max or both",
   })
   .refine(({ min = 0, max = Number.POSITIVE_INFINITY }) => min <= max, { error: "min is above max" });
 
-const schema = z.strictObject(
+const schema = mapping(
   {
     services: z.record(
       z.string(),
@@ -40,7 +52,7 @@ const schema = z.strictObject(
       { error: "it is not a mapping of services to numbers" },
     ),
   },
-  { error: "it is not a mapping with the key services" },
+  "it is not a mapping with the key services",
 );
 
 /**

@@ -100,7 +100,9 @@ const ofRules = { commands: ["registrator", "agent", "explain", "doctor"], secti
 /** What else a registrator is told. `explain` takes it, so that it can be given a registrator's options. */
 const ofRegistrator = { ...ofRules, effective: registrator } as const;
 /** What reads the state folder of a templater, and has none of its own. */
-const ofState: readonly CommandName[] = ["journal", "rollback"];
+const ofState: readonly CommandName[] = ["journal", "rollback", "render", "explain"];
+/** What asks the templaters of this host for their status. */
+const askers: readonly CommandName[] = ["render", "explain"];
 /** What reads the state folder of any daemon. */
 const ofAnyState: readonly CommandName[] = ["healthcheck"];
 /** What operators order of running instances. */
@@ -194,6 +196,7 @@ export const options = {
   out: optional(parseText, {
     argument: "DIR",
     commands: ["migrate"],
+    section: "own",
     path: true,
     help: "write portolan.yaml and the templates there",
     shown: "print them",
@@ -201,6 +204,7 @@ export const options = {
   services: optional(parseText, {
     argument: "PATH",
     commands: ["migrate"],
+    section: "own",
     help: "confd: registrator's keys, as services",
     shown: "none",
   }),
@@ -241,6 +245,7 @@ export const options = {
   for: optional(parseAtLeast(1000), {
     argument: "DURATION",
     commands: ["tag", "drain"],
+    section: "own",
     help: "the order ends after this",
     shown: "until it is taken back",
   }),
@@ -432,6 +437,8 @@ export const options = {
     helpFor: {
       journal: "of a templater or agent [found by itself]",
       rollback: "of a templater or agent [found by itself]",
+      render: "of a templater or agent that --explain asks [found by itself]",
+      explain: "of a templater or agent that is asked [found by itself]",
       healthcheck: "of one of them [all of this host]",
     },
     shown: "/var/lib/portolan/state/COMMAND",
@@ -452,7 +459,7 @@ export const options = {
     section: "own",
     top: true,
     path: true,
-    effective: [...daemons, "doctor"],
+    effective: [...daemons, "doctor", ...askers],
     help: "the token that status pages ask for",
     shown: "none, on loopback only",
   }),
@@ -506,10 +513,12 @@ export function keyPaths(command: CommandName, name: OptionName): readonly (read
   const option: Option<unknown> = options[name];
   if (option.section === undefined) return [];
   const key = option.key ?? name;
-  if (name === "stateDir" && ofState.includes(command)) return [["templater", key], ["agent", key], [key]];
+  const isTemplaters = name === "stateDir" ? ofState : name === "listenTokenFile" ? askers : [];
+  if (isTemplaters.includes(command)) return [["templater", key], ["agent", key], [key]];
   if (name === "backend" && command === "explain") return [["registrator", key], [key]];
   // It looks at what the daemons would be told.
-  const own = command === "doctor" ? daemons : [command];
+  const isOfDaemons = option.commands.some((one) => daemons.includes(one));
+  const own = command === "doctor" && isOfDaemons ? daemons : [command];
   const sections = option.section === "own" ? own : [option.section];
   return [...sections.map((section) => [section, key]), ...(option.top ? [[key]] : [])];
 }

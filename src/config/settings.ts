@@ -129,6 +129,9 @@ export async function readSettings(
   const isComplete = readable && !given.shows;
   if (isComplete && !unclear.has("backend")) mistakes.push(...backendMistakes(command, complete));
   if (isComplete && !unclear.has("template")) mistakes.push(...templateMistakes(command, complete, cwd));
+  // Where something else is wrong, those are looked at of which enough is known.
+  const known = readable || given.shows ? [] : (file?.templates ?? []);
+  if (known.length > 0) mistakes.push(...templateMistakes(command, { ...complete, template: known }, cwd));
 
   // `check` has no options of its own for what it reads in the file.
   const phrases = command === "check" ? (at(file?.values, ["registrator"]) as Partial<Values>) : complete;

@@ -17,18 +17,25 @@ export function stateFolders(env: Env, system = "/var/lib/portolan/state"): read
  * notes of one, else the templater's. Creates nothing.
  */
 export async function templaterStateFolder(env: Env, system = "/var/lib/portolan/state"): Promise<string> {
-  const folders = (["templater", "agent"] as const).flatMap((command) => [
-    join(system, command),
-    userFolder(command, env),
-  ]);
-  for (const folder of folders) {
-    const found = await access(join(folder, "accepted.json")).then(
-      () => true,
-      () => false,
-    );
-    if (found) return folder;
-  }
-  return folders[0] ?? system;
+  const [first = join(system, "templater")] = await templaterStateFolders(env, system);
+  return first;
+}
+
+/** The default state folders that hold the notes of a templater, be it alone or in an agent. */
+export async function templaterStateFolders(
+  env: Env,
+  system = "/var/lib/portolan/state",
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const command of ["templater", "agent"] as const)
+    for (const folder of [join(system, command), userFolder(command, env)]) {
+      const isThere = await access(join(folder, "accepted.json")).then(
+        () => true,
+        () => false,
+      );
+      if (isThere) found.push(folder);
+    }
+  return found;
 }
 
 function userFolder(command: CommandName, env: Env): string {

@@ -1,5 +1,6 @@
 import { PortolanError } from "../errors.ts";
 import type { Command } from "../run-command.ts";
+import type { Format } from "../templater/escape/format.ts";
 import type { HostTurns, Reload, Target } from "../templater/target.ts";
 
 /** One template as the command line or the config file names it. */
@@ -7,6 +8,7 @@ export interface TemplateEntry {
   /** Relative to the working folder, where it is not absolute. */
   readonly source: string;
   readonly destination: string;
+  readonly format?: Format;
   readonly forEach?: NonNullable<Target["forEach"]>;
   readonly mode?: number;
   readonly owner?: NonNullable<Target["owner"]>;

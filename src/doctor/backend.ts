@@ -3,6 +3,7 @@ import type { Backend } from "../backends/backend.ts";
 import { deadline, monotonic } from "../clock.ts";
 import { settle } from "../commands/settle.ts";
 import { type Finding, ok, troubleOf } from "./finding.ts";
+import { lookAtTurns } from "./turns.ts";
 
 /** ms that a backend has for each answer. */
 const patience = 5_000;
@@ -15,16 +16,22 @@ export interface Asking {
   readonly ttl: number;
   /** Whether templates are rendered from it here. */
   readonly reads: boolean;
+  /** The names of the turns that its targets take to reload. */
+  readonly turns: readonly string[];
   readonly stop: AbortSignal;
 }
 
 /**
  * Whether a backend answers, and lets itself be read and written. To try that, a host is claimed whose name nobody
- * has, and given up again at once.
+ * has, and given up again at once; the same with a lock where reloads take turns.
  */
 export async function lookAtBackend(backend: Backend, asking: Asking): Promise<readonly Finding[]> {
   const read = await reading(backend, asking);
-  return read.level === "ok" ? [read, await writing(backend, asking)] : [read];
+  if (read.level !== "ok") return [read];
+  const { turns, node, stop } = asking;
+  const contender = `${node}-doctor:${randomUUID()}`;
+  const all = turns.map((name) => lookAtTurns(backend, { name, contender, stop }));
+  return [read, await writing(backend, asking), ...(await Promise.all(all))];
 }
 
 const aboutOf = ({ title }: Backend) => `backend ${title}`;

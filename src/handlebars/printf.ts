@@ -4,7 +4,7 @@ const verb = /%(?<flags>[-+0]*)(?<width>\d{0,3})(?:\.(?<digits>\d{1,2}))?(?<kind
 
 /**
  * A text with values in it, as in Go: `%s` and `%v` any value, `%d` a whole number, `%f` one with a fraction
- * (`%.2f`), `%x` hexadecimal, `%q` in double quotes, `%%` a percent sign; `%5d`, `%-5s` and `%05d` pad.
+ * (`%.2f`), `%x` hexadecimal, `%q` in double quotes, `%%` a percent sign; `%5d`, `%-5s` and `%05d` pad, `%.12s` cuts.
  */
 export function printf(format: string, values: readonly unknown[]): string {
   let used = 0;
@@ -23,12 +23,14 @@ export function printf(format: string, values: readonly unknown[]): string {
 
 function write(kind: string, value: unknown, flags: string, digits: string | undefined): string {
   const signed = (read: number, words: string) => (flags.includes("+") && read >= 0 ? `+${words}` : words);
+  const cut = (words: string) =>
+    digits === undefined ? words : [...words].slice(0, Number(digits)).join("");
   switch (kind) {
     case "s":
     case "v":
-      return text(value);
+      return cut(text(value));
     case "q":
-      return JSON.stringify(text(value));
+      return JSON.stringify(cut(text(value)));
     case "f":
       return signed(number(value), number(value).toFixed(Number(digits ?? 6)));
     case "d":

@@ -4,7 +4,7 @@ import { confdKeys, confdOptions } from "./confd-keys.ts";
 import type { Language } from "./convert/expression.ts";
 import type { HclItem } from "./hcl.ts";
 import type { Draft, Entry, Files, Given, Migrated, OutFile } from "./migrated.ts";
-import type { Note, Tell } from "./note.ts";
+import { type Note, oneLine, type Tell } from "./note.ts";
 import { type Key, type Taker, takeFrom } from "./settings-read.ts";
 import { templateName, turnFile } from "./template-file.ts";
 import { parseToml } from "./toml.ts";
@@ -43,10 +43,9 @@ export function fromConfd(given: Given, files: Files): Migrated {
   if (!isResource) return turnAll({ items, given, path: given.path, keys: confdKeys }, files, notes);
 
   const above = posix.join(posix.dirname(given.path), "../confd.toml");
-  const found = files.read(above);
-  const settings = found === undefined ? [] : parseToml(found);
+  const settings = itemsIn(above, files, notes) ?? [];
   const config = settingsOf({ items: settings, given, path: above, keys: confdKeys }, notes);
-  const out: OutFile[] = [];
+  const out: OutFile[] = [...(given.made ?? [])];
   const entries = turnResource(
     items,
     given.path,
@@ -56,14 +55,6 @@ export function fromConfd(given: Given, files: Files): Migrated {
     notes,
     out,
   );
-  if (found === undefined) {
-    notes.push({
-      kind: "missing",
-      at: `${given.path}:1`,
-      what: "backend",
-      why: `there is no ${above} that names it; write backend: etcd://HOST:2379/ or the like`,
-    });
-  }
   return { draft: { ...config.draft, entries }, files: out, notes };
 }
 
@@ -106,24 +97,32 @@ function turnAll(settings: Settings, files: Files, notes: Note[]): Migrated {
   const config = settingsOf(settings, notes);
   const folder = config.folder ?? posix.dirname(settings.path);
   const names = files.list(posix.join(folder, "conf.d")).filter((name) => name.endsWith(".toml"));
-  const out: OutFile[] = [];
+  const out: OutFile[] = [...(settings.given.made ?? [])];
   const entries = [...names].sort().flatMap((name) => {
     const path = posix.join(folder, "conf.d", name);
-    return turnResource(
-      parseToml(files.read(path) ?? ""),
-      path,
-      posix.join(folder, "templates"),
-      config,
-      files,
-      notes,
-      out,
-    );
+    const items = itemsIn(path, files, notes);
+    if (items === undefined) return [];
+    return turnResource(items, path, posix.join(folder, "templates"), config, files, notes, out);
   });
   if (names.length === 0) {
     const why = "no resource lies there; `portolan migrate confd conf.d/FILE.toml` turns one alone";
     notes.push({ kind: "missing", at: `${settings.path}:1`, what: posix.join(folder, "conf.d"), why });
   }
   return { draft: { ...config.draft, entries }, files: out, notes };
+}
+
+/** What stands in a file that was not given itself: undefined where there is none, and told where it is no TOML. */
+function itemsIn(path: string, files: Files, notes: Note[]): readonly HclItem[] | undefined {
+  const text = files.read(path);
+  if (text === undefined) return undefined;
+  try {
+    return parseToml(text);
+  } catch (error) {
+    const { line = 1, message } = error as Error & { readonly line?: number };
+    const why = `confd cannot read it either: ${oneLine(message)}`;
+    notes.push({ kind: "missing", at: `${path}:${line}`, what: "the whole file", why });
+    return undefined;
+  }
 }
 
 interface Config {
@@ -148,6 +147,9 @@ function settingsOf({ items, given, path, keys }: Settings, notes: Note[]): Conf
   const taker = takeFrom(items, "", keys, tell);
   const services = given.services?.replace(/^\/*/, "/").replace(/\/+$/, "");
   const backend = items.length === 0 ? undefined : backendOf(taker, services, tell);
+  if (items.length === 0) {
+    tell("missing", 1, "backend", "nothing there names it; write backend: etcd://HOST:2379/ or the like");
+  }
   const level = taker.text("log-level");
   const logLevel = level && levels[level.text];
   const made: Config = {

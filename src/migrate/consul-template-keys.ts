@@ -114,7 +114,7 @@ export const consulTemplateKeys: Readonly<Record<string, Key>> = {
 export const consulTemplateOptions: Readonly<Record<string, Key>> = {
   "-template": { here: "`templates[]`; also `portolan templater -t SOURCE:DEST:COMMAND`" },
   "-config": {
-    here: "`portolan migrate consul-template FILE`, for each file; ours in a folder, with one `backend`, are `--config DIR`",
+    here: "`portolan migrate consul-template FILE…` or `DIR`: one `portolan.yaml`; `default_delimiters` count for their own file",
     dropped: true,
   },
   "-consul-addr": { here: "`backend: consul://HOST:PORT`" },

@@ -48,14 +48,14 @@ const levels: Readonly<Record<string, string>> = {
 
 /** consul-template's configuration in HCL or JSON. Throws HclError. */
 export function fromConsulTemplate(given: Given, files: Files): Migrated {
-  return turn(parseHcl(given.text), consulTemplateKeys, given.path, files);
+  return turn(parseHcl(given.text), consulTemplateKeys, given, files);
 }
 
 /** A command line of consul-template's. */
-export function fromConsulTemplateLine(line: CommandLine, { path }: Given, files: Files): Migrated {
+export function fromConsulTemplateLine(line: CommandLine, given: Given, files: Files): Migrated {
   const { items } = options(line, switches);
   const nested = items.map((item): HclItem => asKey(item));
-  return turn(nested, { ...consulTemplateKeys, ...consulTemplateOptions }, path, files);
+  return turn(nested, { ...consulTemplateKeys, ...consulTemplateOptions }, given, files);
 }
 
 /** An option in the place of the key that says the same. */
@@ -103,13 +103,13 @@ function asKey(item: HclItem): HclItem {
 function turn(
   items: readonly HclItem[],
   keys: typeof consulTemplateKeys,
-  path: string,
+  { path, made = [] }: Given,
   files: Files,
 ): Migrated {
   const notes: Note[] = [];
   const tell: Tell = (kind, line, what, why) => notes.push({ kind, at: `${path}:${line}`, what, why });
   const config = takeFrom(items, "", keys, tell);
-  const out: OutFile[] = [];
+  const out: OutFile[] = [...made];
 
   const delimiters = config.words("default_delimiters")?.words;
   const blocks = config.all("template").flatMap((value) => (value.kind === "object" ? [value] : []));
@@ -145,7 +145,12 @@ function turn(
   const wait = own ?? only;
   const logLevel = level && levels[level.text.toLowerCase()];
   return {
-    draft: { backend, entries, ...(wait && { wait }), ...(logLevel !== undefined && { logLevel }) },
+    draft: {
+      ...(backend !== undefined && { backend }),
+      entries,
+      ...(wait && { wait }),
+      ...(logLevel !== undefined && { logLevel }),
+    },
     files: out,
     notes,
   };
@@ -195,7 +200,7 @@ function turnEntry(
         `source ${source.text}`,
         `it cannot be read; \`portolan migrate consul-template FILE\` turns it alone, into ${target}`,
       );
-  }
+  } else tell("missing", block.line, "template", "it has neither source nor contents");
   return { entry: { source: target, destination: destination?.text ?? "", ...optionsOf(template) }, made };
 }
 
@@ -246,11 +251,11 @@ function waitIn(from: Taker, tell: Tell): Draft["wait"] | undefined {
   return made;
 }
 
-/** The agent that it reads. */
-function backendOf(config: Taker): string {
-  const plain = config.all("consul").some((value) => value.kind !== "object")
-    ? config.text("consul")?.text
-    : undefined;
+/** The agent that it reads; undefined where it names none. */
+function backendOf(config: Taker): string | undefined {
+  const values = config.all("consul");
+  if (values.length === 0) return undefined;
+  const plain = values.some((value) => value.kind !== "object") ? config.text("consul")?.text : undefined;
   const block = config.block("consul");
   const ssl = block?.block("ssl");
   const address = block?.text("address")?.text ?? plain ?? "127.0.0.1:8500";

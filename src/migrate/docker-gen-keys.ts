@@ -42,7 +42,7 @@ export const dockerGenKeys: Readonly<Record<string, Key>> = {
 
 /** Every option of docker-gen, and what it is here. */
 export const dockerGenOptions: Readonly<Record<string, Key>> = {
-  "-config": { here: "`portolan migrate docker-gen FILE`, for each file", dropped: true },
+  "-config": { here: "`portolan migrate docker-gen FILE…`", dropped: true },
   "-watch": always,
   "-wait": { here: "`templater.wait`; `--wait MIN[:MAX]`" },
   "-notify": { here: "`reload: { shell: … }`" },

@@ -33,7 +33,7 @@ const switches = new Set([
 
 /** docker-gen's configuration in TOML. Throws the parser's error. */
 export function fromDockerGen(given: Given, files: Files): Migrated {
-  return turn(parseToml(given.text).map(lowered), dockerGenKeys, given.path, files);
+  return turn(parseToml(given.text).map(lowered), dockerGenKeys, given, files);
 }
 
 /** docker-gen takes keys in any case. */
@@ -47,7 +47,7 @@ function lowered(item: HclItem): HclItem {
 }
 
 /** A command line of docker-gen's. */
-export function fromDockerGenLine(line: CommandLine, { path }: Given, files: Files): Migrated {
+export function fromDockerGenLine(line: CommandLine, given: Given, files: Files): Migrated {
   const { items, alone } = options(line, switches);
   const text = (word: string): HclValue => ({
     kind: "text",
@@ -84,7 +84,7 @@ export function fromDockerGenLine(line: CommandLine, { path }: Given, files: Fil
     value: { kind: "object", line: line.line, items: inner },
   };
   const all = template === undefined ? others : [config, ...others];
-  return turn(all, { ...dockerGenKeys, ...dockerGenOptions }, path, files);
+  return turn(all, { ...dockerGenKeys, ...dockerGenOptions }, given, files);
 }
 
 const notifies = new Set(["-notify-container", "-notify-sighup", "-notify-signal"]);
@@ -92,13 +92,13 @@ const notifies = new Set(["-notify-container", "-notify-sighup", "-notify-signal
 function turn(
   items: readonly HclItem[],
   keys: Readonly<Record<string, Key>>,
-  path: string,
+  { path, made = [] }: Given,
   files: Files,
 ): Migrated {
   const notes: Note[] = [];
   const tell: Tell = (kind, line, what, why) => notes.push({ kind, at: `${path}:${line}`, what, why });
   const config = takeFrom(items, "", keys, tell);
-  const out: OutFile[] = [];
+  const out: OutFile[] = [...made];
   const waits: Draft["wait"][] = [];
   const entries = config.all("config").flatMap((value): readonly Entry[] => {
     if (value.kind !== "object") return [];

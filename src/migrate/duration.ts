@@ -12,7 +12,7 @@ const units: Readonly<Record<string, number>> = {
 export function goDuration(text: string): number | undefined {
   const word = text.trim();
   if (/^\d+(\.\d+)?$/.test(word)) return Number(word) * 1000;
-  const parts = [...word.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  const parts = [...word.matchAll(/(\d+(?:\.\d+)?)(ns|us|\u00b5s|ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join("") !== word) return undefined;
   return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ""] ?? 0), 0);
 }

@@ -44,6 +44,8 @@ export interface Given {
   readonly text: string;
   /** Of confd: the folder below which keys are those that registrator writes, `<service>/<id>`. */
   readonly services?: string | undefined;
+  /** What the files that were given before it have been turned into; its own are added to them. */
+  readonly made?: readonly OutFile[];
 }
 
 /** The files around it: undefined for what cannot be read. Relative paths are relative to the working folder. */

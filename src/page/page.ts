@@ -41,7 +41,7 @@ function show(): void {
     put("plots", plots(pieces, inner));
     put("journal", journal(pieces));
   }
-  put("bottom", bottom(pieces));
+  put("bottom", bottom(pieces, link));
   const word = syncWord(pieces.process, link);
   if (place("said").textContent !== word) place("said").textContent = word;
   const { node } = pieces.docker ?? {};

@@ -65,7 +65,7 @@ export function problems({ process }: Partial<Pieces>, link: Link): readonly Chi
 }
 
 /** The line at the bottom. */
-export function bottom({ process }: Partial<Pieces>): readonly Child[] {
+export function bottom({ process }: Partial<Pieces>, { isUp }: Link): readonly Child[] {
   if (process === undefined) return [];
   return [
     h("span", {}, `Portolan ${process.version}`),
@@ -81,7 +81,7 @@ export function bottom({ process }: Partial<Pieces>): readonly Child[] {
         { viewBox: "0 0 8 8", width: 8, height: 8, "aria-hidden": "true" },
         s("circle", { cx: 4, cy: 4, r: 3 }),
       ),
-      "read-only, live",
+      isUp ? "read-only, live" : "read-only",
     ),
   ];
 }

@@ -355,13 +355,19 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       const problem = problems.beat ?? problems.writes;
       return problem?.includes(backend.title) ? problem : problem && `${backend.title}: ${problem}`;
     },
-    status: () => ({
-      backend: backend.title,
-      joined: lease.isHeld(),
-      problem: problems.beat ?? problems.writes,
-      ...tally.status(),
-      held: [...actual.values()].map(statusRecord),
-    }),
+    status() {
+      const counted = tally.status();
+      const { ttl = 0, renewedSeconds = 0 } = counted;
+      // While nobody answers, nobody says that it has run out.
+      const hasRunOut = ttl > 0 && renewedSeconds > ttl;
+      return {
+        backend: backend.title,
+        joined: lease.isHeld() && !hasRunOut,
+        problem: problems.beat ?? problems.writes,
+        ...counted,
+        held: [...actual.values()].map(statusRecord),
+      };
+    },
     async stop(onExit) {
       const end = deadline(leaveWithin);
       const finish = onExit === "deregister" ? deadline(finishWithin, end) : end;

@@ -21,21 +21,22 @@ export function createReporter(log: Log): Reporter {
   let told = new Set<string>();
   let remarks: readonly Remark[] = [];
   let toldUnread: ReadonlyMap<string, string> = new Map();
-  let dockerProblem: string | undefined;
+  let dockerProblem: Problem["kind"] | undefined;
   let connected = false;
   let address: string | undefined;
 
   return {
     docker(problem, known) {
-      const message = problem?.error.message;
-      if (message !== undefined && message !== dockerProblem) {
-        log.error({ err: problem?.error }, "Docker is not reached; what is registered stays as it is");
+      // One outage has many words: a stream that breaks off, then a socket that refuses, then one that is gone.
+      if (problem && problem.kind !== dockerProblem) {
+        const next = "what is registered stays as it is, and Docker is tried until it answers";
+        log.error({ err: problem.error }, `Docker is not reached; ${next}`);
       }
-      if (message === undefined && known && (dockerProblem !== undefined || !connected)) {
+      if (!problem && known && (dockerProblem !== undefined || !connected)) {
         log.info({}, "Docker is watched");
         connected = true;
       }
-      dockerProblem = message;
+      dockerProblem = problem?.kind;
     },
     hostAddress(next) {
       const unknown = typeof next === "string" ? undefined : next.unknown;

@@ -14,10 +14,16 @@ const anywhere: readonly (readonly [all: string, here: string])[] = [
 ];
 
 /**
- * Asks the status server of a process on this host. `address` is `HOST:PORT` as it stands in the state folder. Rejects
- * with FAILED when nobody answers, and with ABORTED once `signal` is aborted.
+ * Asks the status server of a process on this host. `address` is `HOST:PORT` as it stands in the state folder; `token`
+ * is for pages that ask for one. Rejects with FAILED when nobody answers, and with ABORTED once `signal` is aborted.
  */
-export function askStatus(address: string, path: string, signal: AbortSignal): Promise<StatusAnswer> {
+export function askStatus(
+  address: string,
+  path: string,
+  signal: AbortSignal,
+  token?: string,
+): Promise<StatusAnswer> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const at = anywhere.reduce((text, [all, here]) => text.replace(`${all}:`, `${here}:`), address);
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
@@ -27,7 +33,7 @@ export function askStatus(address: string, path: string, signal: AbortSignal): P
           : coded("FAILED", error, `http://${at}${path}: `),
       );
     };
-    const asked = request(`http://${at}${path}`, { agent: false, signal }, (answer) => {
+    const asked = request(`http://${at}${path}`, { agent: false, headers, signal }, (answer) => {
       let body = "";
       answer.setEncoding("utf8");
       answer.on("data", (part: string) => {

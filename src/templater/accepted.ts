@@ -7,7 +7,8 @@ import type { StateDir } from "../state-dir.ts";
 export interface Accepted {
   /**
    * SHA-256 (hex) of the content that was last reloaded with success; undefined when that is not known, and
-   * `unsure` when a reload is owed though there is no file.
+   * `unsure` when a reload is owed though there is no file, or when there was none before Portolan's own, which nobody
+   * has accepted yet.
    */
   get(destination: string): string | undefined;
   /** The destinations of which something is known. */
@@ -21,7 +22,7 @@ export interface Accepted {
   forget(destination: string): Promise<void>;
 }
 
-/** Nobody knows what the proxy has of a file that has been removed. No hash is equal to it. */
+/** Nobody knows what the proxy has of a file that Portolan has removed, or made. No hash is equal to it. */
 export const unsure = "?";
 
 const name = "accepted.json";

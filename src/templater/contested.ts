@@ -25,7 +25,9 @@ export function createContested(log: Log): Contested {
   let current: ReadonlyMap<string, readonly string[]> = new Map();
 
   const claimantsOf = (instances: readonly Instance[]): readonly string[] => {
-    const ids = known.get(instances) ?? claimants(instances);
+    const before = known.get(instances);
+    if (before) return before;
+    const ids = claimants(instances);
     known.set(instances, ids);
     return ids;
   };
@@ -34,10 +36,12 @@ export function createContested(log: Log): Contested {
     see(observed) {
       if (!observed.known) return;
       const before = current;
-      const all = [...observed.value.services].map(
-        ([service, list]) => [service, claimantsOf(list)] as const,
-      );
-      current = new Map(all.filter(([, ids]) => ids.length > 1));
+      const next = new Map<string, readonly string[]>();
+      for (const [service, list] of observed.value.services) {
+        const ids = claimantsOf(list);
+        if (ids.length > 1) next.set(service, ids);
+      }
+      current = next;
       for (const [service, ids] of current) {
         if (before.get(service)?.join() === ids.join()) continue;
         log.error(

@@ -56,26 +56,46 @@ export async function readLive(
   const last = remembered.get(path);
   const isKnown = wanted && last && isAsLeft(path, found) && !last.bytes.equals(wanted);
   try {
-    const bytes = isKnown ? last.bytes : await readFile(path);
-    const owner = { uid: Number(found.uid), gid: Number(found.gid) };
-    return { path, file: { bytes, mode: Number(found.mode) & 0o7777, owner } };
+    return { path, file: fileOf(isKnown ? last.bytes : await readFile(path), found) };
   } catch (error) {
     throw destinationError(destination, error);
   }
 }
 
+function fileOf(bytes: Buffer, { mode, uid, gid }: BigIntStats): LiveFile {
+  return { bytes, mode: Number(mode) & 0o7777, owner: { uid: Number(uid), gid: Number(gid) } };
+}
+
+/** The file as this process has left it, when that is remembered and it held something else than what is `wanted`. */
+export function leftOf(destination: string, wanted: Uint8Array): Live | undefined {
+  const last = remembered.get(destination);
+  if (last === undefined || last.bytes.equals(wanted)) return undefined;
+  return { path: destination, file: fileOf(last.bytes, last.found) };
+}
+
+/** Whether it still stands as it was left. Never rejects. */
+export async function stands({ path }: Live): Promise<boolean> {
+  const found = await standing(path, lstat).catch(() => undefined);
+  return found !== undefined && isAsLeft(path, found);
+}
+
 /** What this process has left in files, by their paths, and how the files stood then. */
-const remembered = new Map<string, { readonly bytes: Buffer; readonly print: string }>();
+const remembered = new Map<string, { readonly bytes: Buffer; readonly found: BigIntStats }>();
 
 /** Larger ones are read again: next to rendering them that takes no time. */
 const largestRemembered = 1024 * 1024;
+
+/** There is no file any more. */
+export function forget(path: string): void {
+  remembered.delete(path);
+}
 
 /** The file holds these bytes now. Never rejects. */
 export async function remember(path: string, bytes: Buffer): Promise<void> {
   remembered.delete(path);
   if (bytes.length > largestRemembered) return;
   const found = await standing(path).catch(() => undefined);
-  if (found) remembered.set(path, { bytes, print: printOf(found) });
+  if (found) remembered.set(path, { bytes, found });
 }
 
 /**
@@ -83,8 +103,12 @@ export async function remember(path: string, bytes: Buffer): Promise<void> {
  * It then lies in the folder that it lay in: moving a file, or giving it another name, changes its times.
  */
 function isAsLeft(path: string, found: BigIntStats): boolean {
-  return remembered.get(path)?.print === printOf(found);
+  const left = remembered.get(path)?.found;
+  return left !== undefined && print.every((field) => left[field] === found[field]);
 }
+
+/** A file that was written, replaced or given another access since differs in one of these. */
+const print = ["dev", "ino", "size", "mtimeNs", "ctimeNs"] as const;
 
 /** Undefined when there is no such file. */
 async function standing(path: string, look = stat): Promise<BigIntStats | undefined> {
@@ -95,10 +119,6 @@ async function standing(path: string, look = stat): Promise<BigIntStats | undefi
     throw error;
   }
 }
-
-/** A file that was written, replaced or given another access since has another one. */
-const printOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
-  [dev, ino, size, mtimeNs, ctimeNs].join();
 
 /** The real path, also when the file, or the one that a link points to, does not exist yet. */
 async function followLinks(path: string, most = 40): Promise<string> {

@@ -6,9 +6,10 @@ import { PortolanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Meter } from "../meter.ts";
 import type { Observed } from "../source.ts";
-import { askEvery, createGuard, type Guard, type Guarded, type GuardSettings, type Held } from "./guard.ts";
+import { askEvery, createGuard, type Guard, type Guarded, type Held } from "./guard.ts";
+import type { GuardSettings } from "./guard-settings.ts";
 import type { LastGood, LastWorld } from "./last-good.ts";
-import type { World } from "./view.ts";
+import type { Reads, World } from "./view.ts";
 
 /** The backend, as far as a guard asks it. */
 export interface Asked {
@@ -38,11 +39,14 @@ export interface GuardedWorld {
   readonly ready: Promise<void>;
   /** The observation has changed: to be called for every change. */
   look(): void;
-  /** The world for templates that read `services` by name. */
-  show(services: ReadonlySet<string>): Guarded;
+  /** The world for templates that read this. Of services that none of them reads, no hold is told. */
+  show(reads: readonly Pick<Reads, "services" | "all">[]): Guarded;
   /** Keys and values as they are now; while they are `away`, those that are not known are what was left. */
   keys(now: World["keys"], away: boolean): World["keys"];
-  /** This world was good for a render: the next process begins with it. Never rejects. */
+  /**
+   * This world was good for a render: the next process begins with it. To be asked again costs nothing, unless the
+   * write has failed. Never rejects.
+   */
   keep(snapshot: Snapshot | undefined, keys: KeySnapshot | undefined): void;
   /** The world that the process before has kept; undefined when it has kept none. */
   left(): Snapshot | undefined;
@@ -75,6 +79,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
   /** What was left of keys beside what is known of them, and whether that is what is shown. */
   let merged: { readonly now: World["keys"]; readonly keys: KeySnapshot } | undefined;
   let areKeysLeft = false;
+  /** Of what is held, what is told. */
   let held: readonly Held[] = [];
   const toldHeld = new Set<string>();
   let asking = 0;
@@ -83,12 +88,15 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
   let due: number | undefined;
   let keeping: Promise<void> = Promise.resolve();
   let next: LastWorld | undefined;
+  /** What was asked last to be kept, or what was left; undefined when it is not on the disk. */
+  let kept: LastWorld | undefined;
   let isKeptBad = false;
 
   const begin = async () => {
     try {
       const found = await lastGood.read();
       left = found;
+      kept = found;
       leftAt = found?.at;
     } catch (error) {
       log.warn({ ...name, err: error }, "what was good last is not known");
@@ -154,9 +162,11 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     look() {
       if (isReady) guard.see(backend.observed(), monotonic());
     },
-    show(services) {
-      const world = guard.show(services, monotonic());
-      held = world.held;
+    show(reads) {
+      const byName = new Set(reads.flatMap(({ services }) => [...services]));
+      const world = guard.show(byName, monotonic());
+      const readsAll = reads.some(({ all }) => all);
+      held = readsAll ? world.held : world.held.filter(({ service }) => byName.has(service));
       wakeAt(world.until);
       cancelAsk();
       if (backend.living && world.until !== undefined) cancelAsk = after(askEvery, changed);
@@ -179,9 +189,10 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
     },
     keep(snapshot, keys) {
       if (snapshot === undefined || isLeft || areKeysLeft) return;
-      if (snapshot === left?.snapshot && isDeepStrictEqual(keys, left.keys)) return;
+      if (snapshot === kept?.snapshot && isDeepStrictEqual(keys, kept.keys)) return;
       const isWaiting = next !== undefined;
       next = { snapshot, keys };
+      kept = next;
       if (isWaiting) return;
       keeping = keeping.then(async () => {
         const now = next;
@@ -193,6 +204,7 @@ export function createGuardedWorld(options: GuardedWorldOptions): GuardedWorld {
         } catch (error) {
           if (!isKeptBad) log.warn({ ...name, err: error }, "the last good snapshot is not kept");
           isKeptBad = true;
+          kept = undefined;
         }
       });
     },

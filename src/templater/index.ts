@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Backend, Interest, KeyObservation, KeyWants, Snapshot } from "../backends/backend.ts";
 import { monotonic } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
@@ -11,8 +10,8 @@ import { type Watched, watchFiles } from "../watched-files.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scopeOf } from "./containers.ts";
 import { createContested } from "./contested.ts";
-import { interestOf, keysOf, sameInterest } from "./interest.ts";
-import { type KeepOptions, keepTargets } from "./keep.ts";
+import { interestOf, keysOf, sameInterest, sameKeyWants, sameSet } from "./interest.ts";
+import { type KeepOptions, keepTargets } from "./keep/index.ts";
 import { openLastGood } from "./last-good.ts";
 import { watchPins } from "./pins.ts";
 import { openRecords, type Records } from "./records.ts";
@@ -74,7 +73,7 @@ function start(
       files: new Set(all.flatMap((one) => [...one.files])),
       folders: new Set(all.flatMap((one) => [...one.folders])),
     };
-    if (isDeepStrictEqual(next, watched)) return;
+    if (sameSet(next.files, watched.files) && sameSet(next.folders, watched.folders)) return;
     const isNew = [...next.files].filter((path) => !watched.files.has(path));
     watched = next;
     await files.watch(next);
@@ -88,7 +87,7 @@ function start(
   const keyProblem = () => keys?.current().problem;
   const wantKeys = () => {
     const next = keysOf(keepers.flatMap((keeper) => keeper.reads()));
-    if (backend.kv === undefined || isDeepStrictEqual(next, keyWants)) return;
+    if (backend.kv === undefined || sameKeyWants(next, keyWants)) return;
     keyWants = next;
     if (keys) return keys.want(next);
     keys = backend.kv.watch(next);

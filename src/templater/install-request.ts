@@ -26,8 +26,6 @@ export interface InstallRequest {
   readonly clearance?: ReloadContext["clearance"];
   /** Called before anything goes live, after the checks: nothing does when it rejects. */
   readonly swapping?: () => Promise<void>;
-  /** Called once the swap is under way: what is begun then does not delay it. */
-  readonly begun?: () => void;
   /** Called once new bytes are live: with what was there before, and what is there now. */
   readonly swapped?: (files: readonly Swapped[]) => void;
   /** The files have been accepted before: what verifies a reload is not asked. */

@@ -5,9 +5,10 @@ import { check } from "./check.ts";
 import { commandEnvironment } from "./command-environment.ts";
 import { commit, type Pending, removal } from "./commit.ts";
 import { type Companions, placeCompanions } from "./companions.ts";
-import { readLive, remember } from "./destination.ts";
+import { forget, readLive, remember } from "./destination.ts";
 import { warnInPlace } from "./in-place.ts";
 import type { Installed, InstallRequest } from "./install-request.ts";
+import { lookNow } from "./look-ahead.ts";
 import { type File, look, noFile, type Part } from "./part.ts";
 import type { Records } from "./records.ts";
 import { operationsFor } from "./reload/index.ts";
@@ -42,7 +43,7 @@ export async function install(request: InstallRequest): Promise<Installed> {
   const { accepted } = records;
   const { took, timed } = createStopwatch();
 
-  const parts = await Promise.all(request.files.map(look));
+  const parts = await Promise.all(request.files.map(lookNow));
   const fresh = parts.filter(({ isLive }) => !isLive);
   for (const part of parts) if (part.isLive) await keepAccess(part);
 
@@ -114,14 +115,16 @@ async function replace(
   let companions: Companions | undefined;
   try {
     const isChecked = fresh.some(({ target }) => target.check);
-    const how = { leaveOpen: fresh.length === 1 && !isChecked };
+    const leaveOpen = fresh.length === 1 && !isChecked;
     await timed("stage", async () => {
-      for (const part of fresh)
+      for (const part of fresh) {
+        const { target, bytes, hash, live, staging } = part;
         pending.push(
-          part.hash === noFile
-            ? removal(part.target, part.live)
-            : { ...part, staged: await stage(part.bytes, part.target, part.live, how) },
+          hash === noFile
+            ? removal(target, live)
+            : { ...part, staged: await (staging ?? stage(bytes, target, live, { leaveOpen })) },
         );
+      }
     });
     if (isChecked) {
       companions = await placeCompanions(pending, records.intents);
@@ -129,11 +132,9 @@ async function replace(
     }
     if (!(await turn.settled())) return false;
     await request.swapping?.();
-    for (const part of fresh) await prepare(part, records, ways);
+    await Promise.all(fresh.map((part) => prepare(part, records, ways)));
     const told = { inPlace: (target: Target) => warnInPlace(target, log), begun: companions?.keep };
-    const swapping = timed("swap", () => commit(pending, records.intents, told));
-    request.begun?.();
-    await swapping;
+    await timed("swap", () => commit(pending, records.intents, told));
     noteSwap(fresh);
     request.swapped?.(
       fresh.map(({ target: { destination }, bytes, hash, live: { file } }) => ({
@@ -173,6 +174,8 @@ async function prepare({ target, hash, live }: Part, records: Records, ways: rea
   if (known === hash) await accepted.forget(destination);
   // Else nothing would tell the next process that the proxy has still to hear of a file that went.
   if (hash === noFile && known === undefined) await accepted.set(destination, unsure);
+  // Nor that what it finds there is Portolan's own. Where the state folder is full, this process knows it all the same.
+  if (live.file === undefined && known === undefined) await accepted.set(destination, unsure).catch(() => {});
   // What was there before Portolan is what the proxy runs with, as far as anybody knows.
   if (live.file && known === undefined && (await backups.last(destination)) === undefined)
     await backups.keep(destination, live.file.bytes, target.backups ?? defaultBackups);
@@ -187,8 +190,10 @@ async function accept(parts: readonly Part[], { records, log }: InstallRequest):
   const writes = parts.map(async ({ target, bytes, hash, live }) => {
     const { destination } = target;
     agree(destination);
-    if (hash === noFile) forgetSwap(destination);
-    else await remember(live.path, bytes);
+    if (hash === noFile) {
+      forgetSwap(destination);
+      forget(live.path);
+    } else await remember(live.path, bytes);
     if ((accepted.get(destination) ?? noFile) === hash) return;
     const problems: unknown[] = [];
     const note = (error: unknown) => void problems.push(error);

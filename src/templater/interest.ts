@@ -30,5 +30,17 @@ export function answered(
 /** True when both ask for the same. */
 export function sameInterest({ services: a }: Interest, { services: b }: Interest): boolean {
   if (a === "all" || b === "all") return a === b;
-  return a.size === b.size && [...a].every((name) => b.has(name));
+  return sameSet(a, b);
+}
+
+/** True when both ask for the same. */
+export function sameKeyWants(a: KeyWants, b: KeyWants): boolean {
+  return sameSet(a.keys, b.keys) && sameSet(a.trees, b.trees);
+}
+
+/** True when both hold the same. */
+export function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const one of a) if (!b.has(one)) return false;
+  return true;
 }

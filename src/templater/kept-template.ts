@@ -34,7 +34,7 @@ export interface KeptTemplate {
 
 /** Keeps a target's template. Nothing is read before the first `prepare`. `inAgent`: containers can be read. */
 export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: boolean }): KeptTemplate {
-  const load = templateLoader(target.source, { inAgent });
+  const load = templateLoader(target.source, { inAgent, format: target.format });
   const renderFiles = rendererOf(target);
   /** The last template that rendered; a stale one is to be read again. */
   let template: Template | undefined;

@@ -2,8 +2,16 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { PortolanError } from "../errors.ts";
-import { formatOf } from "./escape/format.ts";
+import { type Format, formatOf } from "./escape/format.ts";
 import { compileTemplate, type Template, type TemplateSource } from "./render.ts";
+
+/** How a template is read. */
+interface LoadOptions {
+  /** Whether the containers of this host can be read. */
+  readonly inAgent?: boolean;
+  /** Absent: what the file name says. */
+  readonly format?: Format | undefined;
+}
 
 /**
  * Reads and compiles a template together with the partials beside it: every other `*.hbs` of its folder, by its
@@ -11,7 +19,7 @@ import { compileTemplate, type Template, type TemplateSource } from "./render.ts
  * TEMPLATE_MISSING or TEMPLATE; with the latter also where it reads the containers of this host, and nobody watches
  * them here.
  */
-export function loadTemplate(path: string, options: { readonly inAgent?: boolean } = {}): Promise<Template> {
+export function loadTemplate(path: string, options: LoadOptions = {}): Promise<Template> {
   return templateLoader(path, options)();
 }
 
@@ -21,11 +29,11 @@ export function loadTemplate(path: string, options: { readonly inAgent?: boolean
  */
 export function templateLoader(
   path: string,
-  { inAgent = false }: { readonly inAgent?: boolean },
+  { inAgent = false, format = formatOf(path) }: LoadOptions,
 ): () => Promise<Template> {
   let last: { readonly source: TemplateSource; readonly template: Template } | undefined;
   return async () => {
-    const source = await readSource(path);
+    const source = { ...(await readSource(path)), format };
     if (last !== undefined && isDeepStrictEqual(last.source, source)) return last.template;
     const template = compileTemplate(source);
     if (!inAgent && template.onlyInAgent.length > 0)
@@ -35,18 +43,19 @@ export function templateLoader(
   };
 }
 
-async function readSource(path: string): Promise<TemplateSource> {
+async function readSource(path: string): Promise<Omit<TemplateSource, "format">> {
   const text = await readTemplate(path);
   const folder = dirname(path);
   const names = (await readdir(folder))
     .filter((name) => /^[^.].*\.hbs$/.test(name) && name !== basename(path))
     .sort();
-  const partials = new Map<string, { path: string; text: string }>();
-  for (const name of names) {
-    const file = join(folder, name);
-    partials.set(name.replace(/\..*$/, ""), { path: file, text: await readTemplate(file) });
-  }
-  return { path, text, partials, format: formatOf(path) };
+  const partials = await Promise.all(
+    names.map(async (name) => {
+      const file = join(folder, name);
+      return [name.replace(/\..*$/, ""), { path: file, text: await readTemplate(file) }] as const;
+    }),
+  );
+  return { path, text, partials: new Map(partials) };
 }
 
 async function readTemplate(path: string): Promise<string> {

@@ -10,7 +10,7 @@ import type { ContainerQuery } from "./containers.ts";
 import { shown } from "./escape/admit.ts";
 import { blame } from "./escape/blame.ts";
 import type { Format } from "./escape/format.ts";
-import { rewrite } from "./escape/rewrite.ts";
+import { admitName, partialName, rawName, rewrite } from "./escape/rewrite.ts";
 import { createFragments, type Fragments } from "./fragments.ts";
 import { bindings, type Run, subjectsOf } from "./helpers/bind.ts";
 import { serviceItems } from "./helpers/data.ts";
@@ -88,7 +88,6 @@ export function compileTemplate(source: TemplateSource): Template {
   const environment = Handlebars.create();
   for (const name of Object.keys(environment.helpers)) environment.unregisterHelper(name);
   for (const name of Object.keys(environment.decorators)) environment.unregisterDecorator(name);
-  for (const [name, helper] of bindings) environment.registerHelper(name, helper);
   const options = {
     noEscape: true,
     knownHelpers: Object.fromEntries([...bindings.keys()].map((name) => [name, true])),
@@ -100,8 +99,15 @@ export function compileTemplate(source: TemplateSource): Template {
   const included = new Set<string>();
   const onlyInAgentAt: string[] = [];
 
+  /** Handlebars wraps all helpers that it has for each render: it gets those whose names stand in the texts. */
+  const register = (text: string) => {
+    for (const [name, helper] of bindings)
+      if (ownNames.has(name) || text.includes(name)) environment.registerHelper(name, helper);
+  };
+
   const compile = (file: TemplateFile, chain: readonly string[]) => {
     const program = parseTemplate(environment, file);
+    register(file.text);
     const found = check(program, helpers);
     problems.push(...found.problems);
     for (const literal of found.literals) literals.add(literal);
@@ -142,6 +148,9 @@ export function compileTemplate(source: TemplateSource): Template {
       }),
   };
 }
+
+/** Helpers that `rewrite` puts into templates. */
+const ownNames: ReadonlySet<string> = new Set([admitName, rawName, partialName]);
 
 /**
  * Renders a template. An instance with a value that the file cannot hold is left out and reported; each round

@@ -7,6 +7,7 @@ import type { Part } from "./part.ts";
 import type { Records } from "./records.ts";
 import { ReloadError } from "./reload/index.ts";
 import { stage } from "./stage.ts";
+import type { Target } from "./target.ts";
 import type { Way } from "./ways.ts";
 
 /** What has to be known to put files back. */
@@ -40,7 +41,7 @@ export async function restore(error: ReloadError, restoration: Restoration): Pro
       if (good && sha256(good) === part.hash) continue;
       if (good) pending.push(await restored(good, part, live));
       // A file that came with the others goes with them.
-      else if (goods.some(Boolean) && accepted.get(target.destination) === undefined && live.file)
+      else if (goods.some(Boolean) && acceptedOf(target, records) === undefined && live.file)
         pending.push(removal(target, live));
     }
     if (!ways.every((way) => pending.every(way.has))) left = "open";
@@ -50,7 +51,7 @@ export async function restore(error: ReloadError, restoration: Restoration): Pro
         const { destination } = target;
         const known = ways.map((way) => way.runsWith(destination));
         // Where the state folder is full, this process knows it all the same.
-        await accepted.forget(destination).catch(() => {});
+        if (accepted.get(destination) !== unsure) await accepted.forget(destination).catch(() => {});
         for (const [index, way] of ways.entries()) {
           const hash = known[index];
           if (hash === undefined) way.unsure(destination);
@@ -84,9 +85,14 @@ async function restored(bytes: Buffer, { target }: Part, live: Live): Promise<Pe
  * accepted, because the state folder was full, is none.
  */
 async function lastGood({ target, live }: Part, records: Records): Promise<Buffer | undefined> {
-  const known = records.accepted.get(target.destination);
-  const accepted = known === unsure ? undefined : known;
+  const accepted = acceptedOf(target, records);
   if (live.file && sha256(live.file.bytes) === accepted) return live.file.bytes;
   const newest = await records.backups.last(target.destination);
   return newest && (accepted === undefined || sha256(newest) === accepted) ? newest : undefined;
+}
+
+/** SHA-256 (hex) of what the proxies accepted last, as far as that is known. */
+function acceptedOf({ destination }: Target, { accepted }: Records): string | undefined {
+  const known = accepted.get(destination);
+  return known === unsure ? undefined : known;
 }

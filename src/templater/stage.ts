@@ -1,7 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { identity, identityPattern, isAlive } from "../alive.ts";
-import { createOpenFile, hasCode, type OpenFile } from "../durable.ts";
+import { hasCode, type NewFile, openNew } from "../durable.ts";
 import { PortolanError } from "../errors.ts";
 import { destinationError, type Live } from "./destination.ts";
 import { sha256 } from "./hash.ts";
@@ -20,15 +20,26 @@ export interface Staged {
 /** The staged files that this process has in use. */
 const held = new Set<string>();
 
+/** How a text is staged. */
+interface Staging {
+  /** The swap need not wait for a close, and nobody can run the file. */
+  readonly leaveOpen?: boolean;
+  /**
+   * Finds out whether the live file is what it is taken for, while the staged one is opened: nothing is written before
+   * that is known, nor when it is not. Never rejects.
+   */
+  readonly isSure?: () => Promise<boolean>;
+}
+
 /**
- * Writes `bytes` beside the live file, with the mode and owner that the new one is to have. With `leaveOpen` its swap
- * need not wait for a close, and nobody can run it. Rejects with DESTINATION; nothing is left then.
+ * Writes `bytes` beside the live file, with the mode and owner that the new one is to have. Rejects with DESTINATION;
+ * nothing is left then.
  */
 export async function stage(
   bytes: Uint8Array,
   target: Target,
   live: Live,
-  { leaveOpen = false } = {},
+  { leaveOpen = false, isSure }: Staging = {},
 ): Promise<Staged> {
   const { destination } = target;
   const path = stagedPath(live.path);
@@ -38,37 +49,38 @@ export async function stage(
   }
   held.add(path);
   const mode = target.mode ?? live.file?.mode ?? 0o644;
-  let file: OpenFile | undefined;
+  let file: NewFile | undefined;
   const close = async () => {
     const open = file;
     file = undefined;
     // The bytes are on the disk, whatever becomes of this.
     await open?.close().catch(() => {});
   };
+  const remove = async () => {
+    held.delete(path);
+    await close();
+    // What cannot be removed now is found by the next staging, or by the sweep of the next process.
+    await rm(path, { force: true }).catch(() => {});
+  };
   try {
-    const owner = await ownerOf(target, live.file?.owner);
-    const access = owner ? { mode, owner } : { mode };
-    const create = () => createOpenFile(path, bytes, access);
-    file = await create().catch(async (error) => {
+    const create = () => openNew(path, mode);
+    const opening = create().catch(async (error) => {
       if (!hasCode(error, "EEXIST")) throw error;
       await rm(path); // ours, and could not be removed when it should have been
       return create();
     });
+    const asking = isSure?.();
+    file = await opening;
+    if (asking && !(await asking)) throw new Error("the live file is not what it was taken for");
+    const owner = await ownerOf(target, live.file?.owner);
+    await file.fill(bytes, owner ? { mode, owner } : { mode });
     if (!leaveOpen) await close();
   } catch (error) {
+    if (file) await remove();
     held.delete(path);
     throw destinationError(destination, error, live.path);
   }
-  return {
-    path,
-    close,
-    async remove() {
-      held.delete(path);
-      await close();
-      // What cannot be removed now is found by the next staging, or by the sweep of the next process.
-      await rm(path, { force: true }).catch(() => {});
-    },
-  };
+  return { path, close, remove };
 }
 
 /**

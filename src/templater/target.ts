@@ -1,5 +1,6 @@
 import type { Command } from "../run-command.ts";
-import type { GuardSettings } from "./guard.ts";
+import type { Format } from "./escape/format.ts";
+import type { GuardSettings } from "./guard-settings.ts";
 
 /** How the proxy is told that its file has changed. */
 export type Reload =
@@ -67,6 +68,8 @@ export interface Target {
   readonly destination: string;
   /** Absolute paths of folders: nothing is written elsewhere. Absent: the destination may be anywhere. */
   readonly roots?: readonly string[];
+  /** Absent: what the template's file name says. */
+  readonly format?: Format;
   /** One file for each service that has the tag, if one is given; `{{name}}` in the destination stands for its name. */
   readonly forEach?: { readonly tag?: string };
   /** The destination of the `forEach` target that this file is one of. */

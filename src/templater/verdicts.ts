@@ -17,9 +17,11 @@ export interface Swapped {
 export interface Verdicts {
   /** Why something is about to be done, beside services that changed: `start`, `rollback`. */
   because(cause: string): void;
+  /** Names of services that differ from what was accepted last: the cause of what is told until the next are named. */
+  changing(services: readonly string[]): void;
   /** Files were swapped; they belong to the next verdict. */
   swapped(files: readonly Swapped[]): void;
-  /** Files were refused before they were swapped; they belong to the next verdict. */
+  /** Files were refused before they were swapped; they belong to the rejection that is told of those services. */
   refused(files: readonly Swapped[]): void;
   /** The verdict on what came since the last one. One that repeats the last one without any news is not told. */
   tell(verdict: Verdict["verdict"], facts: Facts): void;
@@ -29,7 +31,7 @@ export interface Verdicts {
 
 /** What is known of a verdict. */
 export interface Facts extends Pick<Verdict, "by" | "why"> {
-  /** Names of services that changed. */
+  /** Names of services that changed, where it is not those that were named last. */
   readonly services?: readonly string[];
   /** What is the same in repetitions of one failure. */
   readonly gist?: string;
@@ -61,6 +63,7 @@ export function createVerdicts(
   { shown = (diff) => diff, told = () => {} }: Around = {},
 ): Verdicts {
   let causes = new Set<string>();
+  let changing: readonly string[] = [];
   let files: Swapped[] = [];
   let refusedFiles: readonly Swapped[] = [];
   let last: string | undefined;
@@ -100,14 +103,19 @@ export function createVerdicts(
 
   return {
     because: (cause) => void causes.add(cause),
+    changing(services) {
+      changing = services;
+      refusedFiles = [];
+    },
     swapped: (more) => void files.push(...more),
     refused(those) {
       refusedFiles = those;
     },
-    tell(verdict, { services = [], gist = "", tookMs = {}, by, why }) {
+    tell(verdict, { services = changing, gist = "", tookMs = {}, by, why }) {
       const key = `${verdict} ${gist}`;
-      const refused = refusedFiles;
-      refusedFiles = [];
+      // A hold, or what was owed, may be told before it.
+      const refused = verdict === "rejected" ? refusedFiles : [];
+      if (verdict === "rejected") refusedFiles = [];
       const isRepeated = key === last && verdict !== "applied" && verdict !== "reloaded";
       if (files.length === 0 && isRepeated) return;
       // Passes that had nothing to do are no changes.
@@ -123,6 +131,9 @@ export function createVerdicts(
       const swapped = files;
       const isBrief = waiting >= mostWaiting;
       causes = new Set();
+      const isAccepted = verdict === "applied" || verdict === "reloaded" || verdict === "unchanged";
+      // What was owed may be accepted after others were named.
+      if (isAccepted && services === changing) changing = [];
       files = [];
       waiting += 1;
       writing = writing

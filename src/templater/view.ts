@@ -75,7 +75,8 @@ function sameServices(before: Snapshot | undefined, after: Snapshot | undefined)
   if (before === undefined || after === undefined || before.complete !== after.complete) return false;
   if (before.services === after.services) return true;
   if (before.services.size !== after.services.size) return false;
-  return [...before.services].every(([name, list]) => after.services.get(name) === list);
+  for (const [name, list] of before.services) if (after.services.get(name) !== list) return false;
+  return true;
 }
 
 /** The world as one render sees it: without the refused instances, and remembering what was read. */

@@ -2,6 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finding } from "../../src/doctor/finding.ts";
+import { runHere } from "../commands/run-here.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
 import { exec } from "../servers/exec.ts";
 import { ensureInstalled } from "../servers/install.ts";
@@ -90,6 +92,22 @@ describe.each([
         await run([ours(grant)]);
       }
     }
+  });
+
+  it.runIf(layout === "portolan")("are looked at by the doctor, turns to reload included", async () => {
+    const dir = tempDir("doctor");
+    const entry = { source: "a.hbs", destination: "a", reloadTurns: { name: "edge" } };
+    writeFileSync(join(dir, "a.hbs"), "x");
+    writeFileSync(join(dir, "portolan.yaml"), JSON.stringify({ templater: { templates: [entry] } }));
+    const { stdout } = await runHere(["doctor", "--json", as("templater").url], dir);
+    const found = JSON.parse(stdout) as readonly Finding[];
+    const [, , turns] = found.filter(({ about }) => about.startsWith("backend "));
+    expect(turns).toMatchObject({
+      level: "warning",
+      found: expect.stringContaining("/acl/locks/reload%2Fedge%2Fdoctor"),
+      means: expect.stringContaining("several may do so at once"),
+      wayOut: expect.stringContaining("portolan acl etcd"),
+    });
   });
 
   it("say what elections, keys in templates, turns and healing need besides", async () => {

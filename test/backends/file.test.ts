@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -210,6 +211,19 @@ describe("file:", () => {
     const lease = (await opened(dir)).lease(owner, 1);
     await lease.renew(signal);
     expect(await readdir(join(dir, "services/web"))).toEqual([`.tmp,${owner.node}-other,abc`]);
+  });
+
+  it("makes no folder for who only looks: one that is missing is an outage, until a registrator makes it", async () => {
+    const dir = newDir();
+    const looking = await openFile(parseBackendUrl(`file://${dir}`), { env: {}, onlyLooks: true });
+    closers.push(() => looking.close());
+    const observation = looking.observe({ services: "all" });
+    await problem(observation, "unreachable");
+    expect(observation.current().known).toBe(false);
+    expect(existsSync(dir)).toBe(false);
+    await (await opened(dir)).lease(someOwner(), 30).renew(signal);
+    await eventually(observation, () => true, 10_000);
+    await problem(observation, undefined);
   });
 
   it("keeps what it knows when its folder vanishes, until a registrator makes it again", async () => {

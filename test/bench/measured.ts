@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { Agent } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { get } from "../servers/http.ts";
@@ -32,11 +33,11 @@ export async function startProduct(
   const port = await freePort();
   const state = join(tempDir("bench-state"), "state");
   const fixed = ["--listen", `127.0.0.1:${port}`, "--state-dir", state, "--log-format", "json"];
-  return start(
-    `portolan ${command}`,
-    [cli, command, ...fixed, ...args],
-    () => get(`http://127.0.0.1:${port}/readyz`).then(() => true),
-    env,
+  // To accept one connection after the other would take more of its time.
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const isReady = () => get(`http://127.0.0.1:${port}/readyz`, { agent }).then(() => true);
+  return start(`portolan ${command}`, [cli, command, ...fixed, ...args], isReady, env).finally(() =>
+    agent.destroy(),
   );
 }
 

@@ -13,9 +13,17 @@ export interface Process {
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
-/** Starts Portolan in `cwd` with no more of this process's environment than it needs. Ends with the test. */
-export function startProcess(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Process {
-  const child = spawn(process.execPath, [cli, ...argv], {
+/**
+ * Starts Portolan in `cwd` with no more of this process's environment than it needs; `program` is another built one. Ends
+ * with the test.
+ */
+export function startProcess(
+  argv: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+  program = cli,
+): Process {
+  const child = spawn(process.execPath, [program, ...argv], {
     cwd,
     env: { PATH: process.env.PATH, HOME: cwd, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -240,6 +240,14 @@ ${dir}/each-{{name}}.txt
     });
   });
 
+  it("quotes for the format that the configuration names, where the template's name does not say it", async () => {
+    file("a.txt.hbs", '{{#each (service "web")}}{{quote id}} {{/each}}');
+    file("c.yaml", "templater: { templates: [{ source: a.txt.hbs, destination: out, format: haproxy }] }");
+    const { stdout } = await run("render", "-c", "c.yaml", registry.url);
+    expect(stdout).toBe("'host1:web-1:80' ");
+    expect((await run("render", ...flags, registry.url)).stdout).not.toBe(stdout);
+  });
+
   it("tells of an instance that the file cannot hold, and renders the rest", async () => {
     registry.put(instance("web", 80, { meta: { a: "good" } }));
     registry.put(instance("web", 81, { meta: { a: "line\nbreak" } }));

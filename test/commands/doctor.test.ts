@@ -3,7 +3,9 @@ import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { stringify } from "yaml";
+import type { Backend } from "../../src/backends/backend.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
+import { lookAtTurns } from "../../src/doctor/turns.ts";
 import { startScriptedDocker } from "../registrator/scripted-docker.ts";
 import { readOnly, startDockerProxy } from "../servers/docker-proxy.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
@@ -61,6 +63,7 @@ describe("portolan doctor", () => {
       destination: live,
       check: ["haproxy", "-c", "-f", "{{src}}"],
       reload: { haproxy: { socket, master } },
+      reloadTurns: { name: "edge" },
     };
     const stores = [
       `etcd://${etcd.host}:${etcd.port}/doctor`,
@@ -86,6 +89,7 @@ describe("portolan doctor", () => {
       expect(found.of(`backend ${store}`)).toMatchObject([
         { level: "ok", found: expect.stringMatching(/^answers after \d+ ms: \d+ services/) },
         { level: "ok", found: expect.stringMatching(/^can be written: .* outlives \d+ s/) },
+        { level: "ok", found: expect.stringMatching(/^reloads can take turns as edge: a lock takes \d+ ms/) },
       ]);
     }
     expect(found.of(live).map((one) => one.found)).toEqual([
@@ -187,6 +191,16 @@ describe("portolan doctor", () => {
         wayOut: expect.stringContaining("level admin"),
       },
     ]);
+  });
+
+  it("finds a backend without the locks that turns to reload need", async () => {
+    const { signal: stop } = new AbortController();
+    const bare = { title: "bare://" } as unknown as Backend;
+    expect(await lookAtTurns(bare, { name: "edge", contender: "one", stop })).toMatchObject({
+      level: "wrong",
+      found: "it has no locks by which hosts could take turns as edge",
+      means: "no templater starts with it",
+    });
   });
 
   it("finds that Docker's clock is another one", async () => {

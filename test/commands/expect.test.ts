@@ -91,6 +91,8 @@ describe("portolan expect", () => {
     ["services: { web: { min: 3, max: 1 } }", "services.web"],
     ["services: { web: {} }", "services.web"],
     ["services: { web: { count: 1, state: ready } }", "services.web"],
+    ["services: { web: { mn: 1 } }", "services.web: unknown key mn; the nearest known one is min"],
+    ["servces: { web: 1 }", "unknown key servces; the nearest known one is services"],
     ["web: 1", "services: it is not a mapping of services to numbers"],
     ["services: [web", "counts.yaml: "],
   ])("%s: exit 78, and the place", async (text, place) => {

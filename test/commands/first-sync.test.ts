@@ -51,7 +51,7 @@ it("counts what is registered and written, until all is in sync", () => {
   ];
   const both = "first sync: 2 of 3 instances: 1 of 2 files: b: not rendered yet";
   expect(said).toEqual([
-    ...[`${docker} 0 s`, `${over}${docker} 1 s`, `${over}${counted} 1 s`],
+    ...[docker, `${over}${docker} 1 s`, `${over}${counted} 1 s`],
     ...[away, "info registered", `${counted} 1 s`],
     ...[`${over}${both} 2 s`, `${over}${both} 3 s`],
     ...[away, "in sync", "info is not in its way"],

@@ -2,6 +2,8 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { noneRuns } from "../../src/commands/healthcheck.ts";
+import { stateFolders } from "../../src/config/state-folder.ts";
 import { openStateDir } from "../../src/state-dir.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { startStatusServer } from "../../src/status/server.ts";
@@ -74,4 +76,11 @@ it("looks where registrator, templater and agent keep their notes by default", a
   await state.write("listen", await served());
   const { code } = await runHere(["healthcheck"], dir, { XDG_STATE_HOME: dir });
   expect(code).toBe(0);
+});
+
+it("names in a few words where it has looked for one, and the way out", () => {
+  const folders = stateFolders({ XDG_STATE_HOME: "/home/me/state" });
+  expect(noneRuns(undefined, folders).message).toBe(
+    "no registrator, templater or agent runs with a state folder in /var/lib/portolan/state or /home/me/state/portolan; start one, or name the folder of one that runs with --state-dir",
+  );
 });

@@ -37,10 +37,10 @@ async function said(ms: number, terminal: boolean, logFormat?: "json") {
 
 it("tells on a terminal what is waited for, until it is over, whatever comes of it", async () => {
   expect(await said(2_500, true)).toEqual([
-    ...["waits for a 0 s", `${over}waits for a 1 s`],
+    ...["waits for a", `${over}waits for a 1 s`],
     ...[`${over}\x1b[1A`, "logged", "waits for a 2 s", `${over}\x1b[1A`, "told", "waits for a 2 s"],
     ...[`${over}\x1b[1A`, "answer"],
-    ...["waits for b 0 s", `${over}waits for b 1 s`, `${over}\x1b[1A`, "refused"],
+    ...["waits for b", `${over}waits for b 1 s`, `${over}\x1b[1A`, "refused"],
   ]);
 });
 
@@ -63,5 +63,5 @@ it("tells what is at hand, too, once a second at most", async () => {
       vi.advanceTimersByTime(600);
     }
   });
-  expect(lines).toEqual([...["turns all 0 s", `${over}turns c 0 s`, `${over}turns c 1 s`], `${over}\x1b[1A`]);
+  expect(lines).toEqual([...["turns all", `${over}turns c`, `${over}turns c 1 s`], `${over}\x1b[1A`]);
 });

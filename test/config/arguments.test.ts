@@ -50,7 +50,11 @@ describe("a command line", () => {
 
   it.each([
     ["registratr consul:", /unknown command "registratr"; the nearest known one is "registrator"/],
-    ["--json", /no command after "--json"/],
+    [
+      "--json",
+      /no command after "--json"; begin with one, e\.g\. portolan agent; portolan --help lists them/,
+    ],
+    ["-internal consul://a:8500", /no command before "consul:\/\/a:8500"; .*portolan registrator;/],
   ])("%s is no command", async (line, complaint) => {
     await expect(parseArguments(line.split(" "))).rejects.toThrow(complaint);
   });
@@ -58,11 +62,15 @@ describe("a command line", () => {
   it.each<[argv: string[], asked: Partial<Arguments>]>([
     [[], { help: false, version: false }],
     [["--help"], { help: true, version: false }],
+    [["-help"], { help: true, version: false }],
     [["help"], { help: true }],
     [["help", "render"], { help: true, command: "render" }],
     [["render", "-h"], { help: true, command: "render" }],
     [["registrator", "-help"], { help: true, command: "registrator" }],
     [["--version"], { version: true }],
+    [["-version"], { version: true }],
+    [["-V"], { version: true }],
+    [["-v"], { version: true, help: false }],
     [["agent", "--version"], { version: true }],
   ])("%j asks for help or the version", async (argv, asked) => {
     expect(await parseArguments(argv)).toMatchObject(asked);

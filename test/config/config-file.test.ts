@@ -87,7 +87,8 @@ agent:
       "{ container: { name: lb, exec: [nginx, -s, reload], docker: 'tcp://h:2375' } }",
     ];
     const entries = reloads.map((reload) => `{ source: a, destination: b, reload: ${reload} }`);
-    const access = "{ source: a, destination: b, owner: 'root:haproxy', backups: 0, group: lb }";
+    const access =
+      "{ source: a, destination: b, format: haproxy, owner: 'root:haproxy', backups: 0, group: lb }";
     const { values, mistakes } = parse(`templater: { templates: [${[...entries, access].join(", ")}] }`);
     expect(mistakes).toEqual([]);
     const { templates } = values.templater as { templates: readonly { reload: unknown }[] };
@@ -113,6 +114,7 @@ agent:
       { kind: "none" },
     ]);
     expect(templates.at(-1)).toMatchObject({
+      format: "haproxy",
       owner: { user: "root", group: "haproxy" },
       backups: 0,
       group: "lb",
@@ -139,6 +141,7 @@ agent:
     ["reload: { container: { name: x } }", "container: it has to hold exactly one of signal and exec"],
     ["reload: { container: { signal: HUP } }", "container.name: it is missing"],
     ["reload: { haproxy: /run/a.sock }", "haproxy: it is not a mapping of keys to values"],
+    ["format: haproxi", 'format: "haproxi" is not one of haproxy, nginx, json, yaml, toml, env, text'],
     ["owner: 'a b'", "owner: it is not an owner; write e.g. root:haproxy"],
     ["backups: many", 'backups: "many" is not a number from 0'],
     ["group: 5x, backups: -1", 'backups: "-1" is not a number'],

@@ -17,7 +17,7 @@ describe("the JSON Schema of the config file", () => {
     "registrator: { onExit: keep, probeRise: 3, resync: 0 }\nlogLevel: debug",
     "templater: { wait: 25ms, minInterval: 0 }",
     "templater: { wait: { min: 25ms, max: 2s } }",
-    entry("mode: 0644, owner: root, backups: 3, group: 5, timeout: 5s"),
+    entry("format: haproxy, mode: 0644, owner: root, backups: 3, group: 5, timeout: 5s"),
     entry("check: [haproxy, -c, 1.10], reload: none, verify: { shell: 'true' }"),
     entry("reload: { signal: { name: HUP, pidfile: a } }, forEach: services"),
     entry("reload: { haproxy: { socket: a } }, forEach: { services: { tag: http } }"),

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseArguments } from "../../src/config/arguments.ts";
-import type { OptionName } from "../../src/config/options.ts";
+import { commandNames } from "../../src/config/command-name.ts";
+import { keyPaths, type OptionName, optionsOf } from "../../src/config/options.ts";
 import { type Env, readSettings, type Settings } from "../../src/config/settings.ts";
 import { defaultStateFolder } from "../../src/config/state-folder.ts";
 
@@ -35,6 +36,22 @@ describe("a value comes from the first that speaks:", () => {
     expect(values.ttl).toBe(ttl);
     expect(origins.ttl).toBe(origin);
     expect(values.logLevel).toBe("error");
+  });
+
+  it("each option has a key for that, but the place of the file and what does nothing", () => {
+    const keyless = commandNames.flatMap((command) =>
+      optionsOf(command).filter(
+        ([name, { ignored }]) => ignored === undefined && keyPaths(command, name).length === 0,
+      ),
+    );
+    expect(new Set(keyless.map(([name]) => name))).toEqual(new Set(["config"]));
+  });
+
+  it("what only doctor can be told stands in its own section", async () => {
+    const told = await settings("doctor consul:", {}, "doctor: { json: true }");
+    expect(texts(told)).toEqual([]);
+    expect(told.values.json).toBe(true);
+    expect(texts(await settings("doctor consul:", {}, "registrator: { json: true }"))).toHaveLength(1);
   });
 
   it("and from the default when nobody does", async () => {
@@ -305,6 +322,16 @@ describe("a folder as the config file", () => {
     write({ "a.yaml": entry, "b.yaml": entry });
     expect(texts(await settings("check -c conf.d"))).toEqual([
       "CONFIG: conf.d/b.yaml:1:26: two templates have the destination /b",
+    ]);
+  });
+
+  it("says so beside all else that is wrong", async () => {
+    const entry = "{ source: a, destination: /b }";
+    write({ "a.yaml": `templater: { wait: x, templates: [${entry}, { source: b }, ${entry}] }` });
+    expect(texts(await settings("check -c conf.d"))).toEqual([
+      expect.stringMatching(/conf\.d\/a\.yaml:1:14: templater\.wait: /),
+      expect.stringMatching(/templater\.templates\[1\]\.destination: it is missing/),
+      "CONFIG: conf.d/a.yaml:1:82: two templates have the destination /b",
     ]);
   });
 

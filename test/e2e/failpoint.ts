@@ -1,7 +1,7 @@
 // Loaded before Portolan (`node --import`): ends the process at its N-th change of the world; see crash.test.ts.
 import childProcess from "node:child_process";
-import { writeSync } from "node:fs";
-import fs, { type FileHandle } from "node:fs/promises";
+import fs, { writeSync } from "node:fs";
+import files, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { Socket } from "node:net";
 
@@ -14,19 +14,22 @@ let changes = 0;
 function failing<T extends object>(where: T, names: readonly (keyof T)[]): void {
   for (const name of names) {
     const real = where[name] as (...args: unknown[]) => unknown;
-    where[name] = function (this: unknown, ...args: unknown[]) {
+    const failing = function (this: unknown, ...args: unknown[]) {
       changes += 1;
       if (changes === dieAt) end(process.pid, "SIGKILL");
       return real.apply(this, args);
-    } as T[keyof T];
+    };
+    // With what `promisify` asks it for.
+    where[name] = Object.defineProperties(failing, Object.getOwnPropertyDescriptors(real)) as T[keyof T];
   }
 }
 
-const probe = await fs.open(import.meta.filename, "r");
+const probe = await files.open(import.meta.filename, "r");
 failing(Object.getPrototypeOf(probe) as FileHandle, ["writeFile", "sync", "chmod", "chown"]);
 await probe.close();
 // Files, links and folders; programs that are run; what is said to HAProxy.
-failing(fs, ["rename", "rm", "writeFile", "appendFile", "mkdir", "chmod", "chown", "link", "truncate"]);
+failing(fs, ["write", "fsync", "fchmod", "fchown"]);
+failing(files, ["rename", "rm", "writeFile", "appendFile", "mkdir", "chmod", "chown", "link", "truncate"]);
 failing(childProcess, ["spawn"]);
 failing(Socket.prototype, ["connect", "write", "end"]);
 syncBuiltinESMExports();

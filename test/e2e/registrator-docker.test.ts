@@ -135,7 +135,13 @@ describe.each(["installed", "newest"] as const)("the life of a container on the 
     await has("stays-away", undefined);
     await has("returns", "ready");
     await isTrue();
-    for (const site of sites.values()) await inSync(site);
+    for (const site of sites.values()) {
+      await inSync(site);
+      // One outage is one line, however many tries it takes.
+      const log = site.registrator.logTail(Number.MAX_SAFE_INTEGER);
+      const outages = log.split("\n").filter((line) => line.includes("Docker is not reached"));
+      expect(outages).toEqual([expect.stringContaining("DOCKER_UNREACHABLE")]);
+    }
   });
 });
 

@@ -58,6 +58,11 @@ describe("the image", () => {
     expect(inspected.Config.Labels["org.opencontainers.image.title"]).toBe("Portolan");
     const version = await stage.docker("run --rm --read-only --network none portolan --version".split(" "));
     expect(version).toBe((JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version);
+    const loading = await stage.shell(
+      ".",
+      "docker run --rm --env NODE_DEBUG=portolan portolan --version 2>&1",
+    );
+    expect(loading).toContain("program.cjs, compiled before\n");
     await expect(stage.docker(["run", "--rm", "--entrypoint", "/bin/sh", "portolan"])).rejects.toThrow(
       /no such file/,
     );

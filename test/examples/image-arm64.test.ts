@@ -27,32 +27,36 @@ const soon = { within: 120_000, every: 250 };
 /** A folder to build an image from in which `node` is Node.js for arm64, run by the emulator. */
 async function baseOf({ root, emulator }: Arm64): Promise<string> {
   const { busybox } = (await ensureInstalled(["busybox"])).busybox;
-  const [folder, beside] = [tempDir("base"), tempDir("beside")];
-  mkdirSync(join(beside, "bin"));
+  const beside = tempDir("beside");
+  for (const name of ["bin", "tmp"]) mkdirSync(join(beside, name));
   symlinkSync("usr/lib", join(beside, "lib"));
   copyFileSync(emulator, join(beside, "emulator"));
   copyFileSync(busybox, join(beside, "busybox"));
   const script = '#!/busybox sh\nexec /emulator /usr/bin/node "$@"\n';
   writeFileSync(join(beside, "bin/node"), script, { mode: 0o755 });
-  const from = (folder: string) => ["-C", folder, ...readdirSync(folder)];
-  await exec("tar", ["-cf", join(folder, "root.tar"), ...from(root), ...from(beside)]);
+  return imageOf(["-C", root, ...readdirSync(root), "-C", beside, ...readdirSync(beside)]);
+}
+
+/** A folder to build an image from that has these files, as `tar` takes them, and `/bin` as its PATH. */
+async function imageOf(files: readonly string[]): Promise<string> {
+  const folder = tempDir("base");
+  await exec("tar", ["-cf", join(folder, "root.tar"), ...files]);
   writeFileSync(join(folder, "Dockerfile"), "FROM scratch\nADD root.tar /\nENV PATH=/bin\n");
   return folder;
 }
 
 describe.skipIf(!canEmulateArm64)("the image for arm64, on another processor", () => {
+  let starting: Promise<DockerHost> | undefined;
   let host: DockerHost;
   let emulated: readonly string[];
+  let build: (...args: readonly string[]) => Promise<string>;
+  const checkout = tempDir("checkout");
   beforeAll(async () => {
-    const checkout = tempDir("checkout");
-    const [started, programs] = await Promise.all([
-      startDockerHost({ inMemory: true }),
-      arm64Programs(),
-      copyBuilt(checkout),
-    ]);
+    starting = startDockerHost({ inMemory: true });
+    const [started, programs] = await Promise.all([starting, arm64Programs(), copyBuilt(checkout)]);
     host = started;
     const env = { DOCKER_HOST: host.dockerHost, DOCKER_CONFIG: tempDir("docker-config") };
-    const build = (...args: readonly string[]) =>
+    build = (...args) =>
       exec(programs.buildx, ["build", "--platform", "linux/arm64", ...args], { env, within: 240_000 });
     const base = baseOf(programs).then((folder) => build("--tag", "node-arm64", folder));
     await Promise.all([base, importNode(host), importWebImage(host)]);
@@ -60,10 +64,14 @@ describe.skipIf(!canEmulateArm64)("the image for arm64, on another processor", (
     await build(...bases, "--tag", image, checkout);
     emulated = ["--volume", `${programs.emulator}:/emulator:ro`, "--read-only", "--entrypoint", "/emulator"];
   }, 600_000);
-  afterAll(() => host?.stop());
+  // Also where something else has failed while it started.
+  afterAll(async () => {
+    const started = await starting?.catch(() => undefined);
+    await started?.stop();
+  });
 
-  const run = (options: readonly string[], words: readonly string[]) =>
-    host.docker(["run", ...options, ...emulated, image, "/usr/local/bin/node", ...words], soon);
+  const run = (options: readonly string[], words: readonly string[], of = image) =>
+    host.docker(["run", ...options, ...emulated, of, "/usr/local/bin/node", ...words], soon);
   const program = "/portolan/dist/cli.js";
 
   it("is one for arm64, and runs as that", async () => {
@@ -84,6 +92,17 @@ describe.skipIf(!canEmulateArm64)("the image for arm64, on another processor", (
     expect(await run(["--rm", "--network", "none", ...volume], words)).toBe(
       "etc/portolan/portolan.yaml: ok\nportolan/templates/haproxy.cfg.hbs: ok",
     );
+  });
+
+  it.skipIf(!isWhole)("brings all that Node.js needs into the image of a load balancer", async () => {
+    const { root } = await arm64Programs();
+    const beside = tempDir("beside");
+    symlinkSync("usr/lib", join(beside, "lib"));
+    const proxy = imageOf(["--exclude=*node*", "-C", root, "usr/lib", "-C", beside, "lib"]);
+    await build("--tag", "proxy-arm64", await proxy);
+    const images = ["--build-arg", `PORTOLAN=${image}`, "--build-arg", "HAPROXY=proxy-arm64"];
+    await build(...images, "--tag", "lb-arm64", join(checkout, "examples/lb-haproxy"));
+    expect(await run(["--rm", "--network", "none"], [program, "--version"], "lb-arm64")).toMatch(/^\d/);
   });
 
   it.skipIf(!isWhole)(

@@ -15,7 +15,7 @@ function turned(tool: Tool, all: Readonly<Record<string, string>>, services?: st
       ),
   };
   const [path = "", text = ""] = Object.entries(all)[0] ?? [];
-  const { draft, notes, files: out } = migrate(tool, { path, text, services }, files);
+  const { draft, notes, files: out } = migrate(tool, [{ path, text, services }], files);
   const config = draft ? parse(portolanYaml(draft, notes, path)) : undefined;
   const told = (kind: string) =>
     notes.flatMap((note) => (note.kind === kind ? [`${note.at} ${note.what}`] : []));

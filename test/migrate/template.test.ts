@@ -17,7 +17,7 @@ function turn(text: string, language: Language = consulTemplateLanguage) {
 }
 
 const world = worldOf([
-  instance({ id: "h1:web-1:80", port: 8001, tags: ["blue", "http"], meta: { v: "1" } }),
+  instance({ id: "h1:web-1:80", port: 8001, tags: ["http", "blue"], meta: { v: "1" } }),
   instance({ id: "h2:web-1:80", node: "h2", address: "10.0.0.2", port: 8002 }),
   instance({ id: "h1:db-1:5432", service: "db", port: 5432, tags: ["master"], role: "master" }),
 ]);
@@ -68,6 +68,23 @@ describe("a template of consul-template", () => {
       '{{ range service "web" }}{{ scratch.MapSet "m" .Node .Port }}{{ end }}{{ range scratch.MapValues "m" }}{{ . }} {{ end }}',
       "8001 8002 ",
     ],
+    // As Go has it: tags by their letters, texts without the blanks around them, groups by their whole names.
+    ['{{ range service "web" }}{{ range .Tags }}{{ . }} {{ end }}{{ end }}', "blue http "],
+    [
+      '{{ with index (service "web") 0 }}{{ index .Tags 0 }} {{ .Tags | join "+" }} {{ .Tags | toJSON }}{{ end }}',
+      'blue blue+http ["blue","http"]',
+    ],
+    [
+      '{{ " a,b " | split "," | join "|" }} {{ range envOrDefault "LIST" " x,y " | split "," }}[{{ . }}]{{ end }}',
+      "a|b [x][y]",
+    ],
+    [`{{ "a-1" | regexReplaceAll "([a-z])-(.)" "$\{2}0$1 $$\\\\." }}`, "10a $\\."],
+    ["{{ sprig_default 5 0 }} {{ sprig_coalesce 0 2 }}", "5 2"],
+    // What was put aside in a map is there under its name.
+    [
+      '{{ range service "web" }}{{ scratch.MapSet "m" .Node .Port }}{{ end }}{{ range $k, $v := scratch.Get "m" }}{{ $k }}={{ $v }} {{ end }}',
+      "h1=8001 h2=8002 ",
+    ],
     // Included templates.
     ['{{ define "s" }}{{ .Node }};{{ end }}{{ range service "web" }}{{ template "s" . }}{{ end }}', "h1;h2;"],
     // Lines.
@@ -91,6 +108,11 @@ describe("a template of consul-template", () => {
     ["{{ bogus }}", /bogus is unknown/],
     ["{{ .Name }}", /the dot has no value/],
     ["{{ range services }}{{ break }}{{ end }}", /a loop goes on/],
+    // Fields have other names here, so they are never asked of what nobody knows.
+    ['{{ service "web" | toJSON }}', /its fields have other names here/],
+    ['{{ range service "web" }}{{ scratch.MapSet "m" .Node . }}{{ end }}', /its fields have other names/],
+    ['{{ "a1" | regexReplaceAll "([a-z])" "$1x" }}', /the group 1x, which is not there/],
+    ["{{ divide 2.0 7 }}", /2\.0 is a whole one here/],
   ])("%s is told and leaves a gap that does not compile", (go, why) => {
     const { text, notes } = turn(`first\n${go}`);
     const missing = notes.filter(({ kind }) => kind === "missing");
@@ -99,6 +121,23 @@ describe("a template of consul-template", () => {
     ]);
     const source = { path: "/a.hbs", text: text ?? "", partials: new Map(), format: "text" as const };
     expect(() => compileTemplate(source)).toThrow(/unknown helper "notTurned"/);
+  });
+
+  it("what reads the lines of a gap is turned where it is known, and told where it is not", () => {
+    const { text: known } = turn('{{ range $s := service "web@dc2" }}{{ .Address }}{{ $s.Port }}{{ end }}');
+    expect(known).toMatch(/^\{\{#each \(notTurned ".*"\) as \|s\|\}\}\n\{\{address\}\}\{\{s\.port\}\}/);
+    const { notes } = turn('{{ with secret "a" }}{{ .Data.x }}{{ end }}');
+    expect(notes.map(({ what }) => what)).toEqual(['{{ with secret "a" }}', "{{ .Data.x }}"]);
+    const mixed = turn(
+      '{{ define "x" }}{{ range . }}{{ .Name }}{{ end }}{{ end }}{{ template "x" service "web" }}{{ template "x" services }}',
+    );
+    expect(mixed.notes).toContainEqual(
+      expect.objectContaining({
+        kind: "missing",
+        what: "{{ .Name }}",
+        why: expect.stringMatching(/several kinds/),
+      }),
+    );
   });
 
   it("that Go cannot read is told with its line", () => {
@@ -110,8 +149,8 @@ describe("a template of consul-template", () => {
   });
 
   it("tells what became something else", () => {
-    expect(turn('{{ range safeLs "a" }}{{ .Key }}{{ end }}').notes).toEqual([
-      expect.objectContaining({ kind: "different", at: "a.tmpl:1", what: "safeLs" }),
+    expect(turn("{{ range services }}{{ .Name }}{{ end }}").notes).toEqual([
+      expect.objectContaining({ kind: "different", at: "a.tmpl:1", what: "services" }),
     ]);
   });
 });
@@ -123,7 +162,7 @@ describe("keys", () => {
     [
       '{{ key "a/b" }}{{ keyOrDefault "a" "x" }}',
       consulTemplateLanguage,
-      '{{key "a/b"}}{{key "a" default="x"}}',
+      '{{key "a/b"}}{{default (key "a" default="") "x"}}',
     ],
     [
       '{{ range ls "a" }}{{ .Key }}={{ .Value }}{{ end }}',
@@ -135,7 +174,7 @@ describe("keys", () => {
     [
       '{{ range gets "/a/*" }}{{ base .Key }} {{ .Value }}{{ end }}',
       consul,
-      '{{#each (ls "a")}}\n{{key}} {{value}}{{/each}}',
+      '{{#each (ls "a" required=true)}}\n{{key}} {{value}}{{/each}}',
     ],
     ['{{ getv (printf "/a/%s" "b") }}', etcd, '{{key (printf "/prod/a/%s" "b")}}'],
   ])("%s", (go, language, hbs) => {
@@ -209,6 +248,8 @@ describe("a template of docker-gen", () => {
     ['{{ if exists "/nowhere" }}yes{{ else }}no{{ end }}{{ include "/nowhere" }}', "no"],
     ['{{ define "s" }}{{ .Name }};{{ end }}{{ range $ }}{{ eval "s" . }}{{ end }}', "api-1;db-1;web-1;"],
     ["{{ with .CurrentContainer }}{{ .Name }}{{ end }}", "web-1"],
+    ['{{ $own := where $ "ID" "none" | first }}{{ with $own }}{{ .Name }}{{ else }}none{{ end }}', "none"],
+    ['{{ range where $ "Name" "web-1" }}{{ printf "%.3s" .Name }}{{ end }}', "web"],
     ['{{ range where $ "ID" .Docker.CurrentContainerID }}{{ .Name }}{{ end }}', "web-1"],
     ['{{ range groupByWithDefault $ "Env.VIRTUAL_PORT" "80" }}{{ len . }} {{ end }}', "2 1 "],
   ])("%s, over containers", (go, text) => {

@@ -100,7 +100,11 @@ describe("observeDocker", () => {
     docker.emit("kill", "a", { signal: "15" });
     await eventually(observed, shows("a:8080 stopping"));
     docker.cut();
-    await waitFor("a problem", () => observed.current().problem, { within: 15_000, every: 1 });
+    const problem = await waitFor("a problem", () => observed.current().problem, {
+      within: 15_000,
+      every: 1,
+    });
+    expect(problem.error.message).toMatch(/^Docker at unix:\S+: the event stream (ended|broke off)/);
     await waitFor("no problem", () => !observed.current().problem, { within: 15_000 });
     await eventually(observed, shows("a:8080"), 10_000);
   });

@@ -1,6 +1,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { explain } from "../../src/registrator/explain.ts";
+import { openStateDir } from "../../src/state-dir.ts";
+import { createMetrics } from "../../src/status/metrics.ts";
+import { startStatusServer } from "../../src/status/server.ts";
 import { runHere } from "../commands/run-here.ts";
 import { dockerCli } from "../servers/docker.ts";
 import { readOnly, startDockerProxy } from "../servers/docker-proxy.ts";
@@ -258,6 +261,32 @@ describe("portolan explain", () => {
     expect(await run()).toMatchObject({ code: 78, stderr: expect.stringContaining("needs a container") });
     const gone = await runHere(["explain", "web", "--docker", "unix:///nonexistent/docker.sock"], cwd);
     expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining("DOCKER_UNREACHABLE") });
+  });
+
+  it("tells what a templater of this host holds back of it, and of nothing else", async () => {
+    const targets = [
+      {
+        destination: "/etc/lb.cfg",
+        heldBack: ["other", "shop"].map((service) => ({ service, why: `${service}: no such balance` })),
+      },
+    ];
+    const server = await startStatusServer({
+      ...{ host: "127.0.0.1", port: 0, version: "1", command: "agent", metrics: createMetrics() },
+      daemon: () => ({ notReady: () => [], status: () => ({ templater: { targets } }) as object }),
+    });
+    const folder = tempDir("explain-state");
+    const state = await openStateDir(folder);
+    await state.write("listen", server.address);
+    const text = await run(name("web"), "--ip", host, "--state-dir", folder);
+    const json = await run(name("web"), "--ip", host, "--state-dir", folder, "--json");
+    await state.close();
+    await server.close();
+    expect(text.stdout.split("\n\n").at(-1)).toBe(
+      "Held back:\n  /etc/lb.cfg has shop as it was, because its check refuses it now: shop: no such balance\n",
+    );
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      heldBack: [{ destination: "/etc/lb.cfg", service: "shop", why: "shop: no such balance" }],
+    });
   });
 
   it("asks Docker nothing that a read-only proxy would refuse", async () => {

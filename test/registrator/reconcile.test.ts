@@ -131,6 +131,23 @@ describe("reconcile", () => {
     expect(running.notReady()).toBeUndefined();
   });
 
+  it("shows no lease as held whose last heartbeat is older than its time to live", async () => {
+    want(one("a"));
+    start();
+    await pass(100);
+    expect(running.status().joined).toBe(true);
+    store.script.before = async () => {
+      throw unreachable();
+    };
+    await pass(10_000);
+    expect(running.status().joined).toBe(true);
+    await pass(15_000);
+    expect(running.status().joined).toBe(false);
+    store.script.before = async () => {};
+    await pass(15_000);
+    expect(running.status().joined).toBe(true);
+  });
+
   it("is not ready while its heartbeat fails, even if writes succeed (B3)", async () => {
     want(one("a"));
     start();

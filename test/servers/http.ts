@@ -1,19 +1,20 @@
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 
 /**
  * The body of a 200 answer, from a URL, or from a path behind a Unix socket; `host` is the Host header where it is
- * another than the URL's. One connection for each call.
+ * another than the URL's. One connection for each call, unless `agent` keeps some.
  * @throws an error with the status and body of any other answer; after `within` ms (default 2 s) without an end
  */
 export function get(
   url: string,
-  { socketPath, host, within = 2000 }: { socketPath?: string; host?: string; within?: number } = {},
+  options: { socketPath?: string; host?: string; within?: number; agent?: Agent } = {},
 ): Promise<string> {
+  const { socketPath, host, within = 2000, agent = false } = options;
   return new Promise((resolve, reject) => {
     const asked = request(
       url,
       {
-        agent: false,
+        agent,
         signal: AbortSignal.timeout(within),
         ...(socketPath === undefined ? {} : { socketPath }),
         ...(host === undefined ? {} : { headers: { host } }),

@@ -135,6 +135,7 @@ describe("an agent's page", () => {
     try {
       await page.getByText("Nothing was heard").waitFor(soon);
       expect(await page.title()).toContain("Disconnected");
+      expect(await page.locator("#bottom").textContent()).not.toContain("live");
     } finally {
       agent.resume();
     }

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -177,6 +179,36 @@ describe("a templater's note", () => {
     const [note] = [...(await notes()).values()];
     expect(note?.applied).toEqual(new Map());
     expect(note && isOut(note, ref, true)).toBe(false);
+  });
+
+  it("T7: tells what a proxy has taken late, also while what came after it is refused", async () => {
+    const { backend, put, notes } = await registry();
+    await put(web());
+    const place = tempDir("late");
+    const [pidfile, refuse, reloads] = ["pid", "refuse", "reloads"].map((name) => join(place, name));
+    const { dir, daemon } = await templater(backend, [ports], () => ({
+      check: { shell: `! [ -e ${refuse} ]` },
+      reload: { kind: "signal", name: "SIGHUP", pidfile: pidfile ?? "" },
+    }));
+    await waitFor("the file", () => live(dir) === "80 ", soon);
+    writeFileSync(refuse ?? "", "");
+    await put(web("draining"));
+    await waitFor("the refusal", () => daemon.notReady().join().includes("CHECK_FAILED"), soon);
+    const seen = async () => [...(await notes()).values()][0];
+    expect((await seen())?.applied).toEqual(new Map());
+    const proxy = spawn("sh", ["-c", `trap 'echo >> ${reloads}' HUP; while :; do sleep 0.1; done`]);
+    onTestFinished(() => void proxy.kill());
+    await once(proxy, "spawn");
+    writeFileSync(pidfile ?? "", String(proxy.pid));
+    // Nothing but a retry of what is refused finds the proxy.
+    const isTold = async () => {
+      const note = await seen();
+      return note !== undefined && isIn(note, ref) && !isOut(note, ref, true);
+    };
+    await waitFor("what it has taken", isTold, { within: 60_000 });
+    await waitFor("the reload", () => existsSync(reloads ?? ""), soon);
+    expect(live(dir)).toBe("80 ");
+    expect(daemon.notReady().join()).toContain("CHECK_FAILED");
   });
 
   it("is not written again while nothing that it says has changed", async () => {

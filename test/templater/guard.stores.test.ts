@@ -7,7 +7,7 @@ import { openBackend } from "../../src/backends/index.ts";
 import type { Daemon } from "../../src/daemon.ts";
 import type { Fields, Log } from "../../src/log.ts";
 import { openStateDir } from "../../src/state-dir.ts";
-import type { GuardSettings } from "../../src/templater/guard.ts";
+import type { GuardSettings } from "../../src/templater/guard-settings.ts";
 import { startTemplater } from "../../src/templater/index.ts";
 import { instance } from "../commands/registry-folder.ts";
 import { type Registry, type StoreName, startRegistry, storeNames } from "../e2e/registries.ts";

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Snapshot } from "../../src/backends/backend.ts";
 import { PortolanError } from "../../src/errors.ts";
 import type { Instance } from "../../src/instance.ts";
-import { createGuard, defaultGuard, type GuardSettings, strictest } from "../../src/templater/guard.ts";
+import { createGuard } from "../../src/templater/guard.ts";
+import { defaultGuard, type GuardSettings, strictest } from "../../src/templater/guard-settings.ts";
 import { instance, snapshotOf } from "./golden/world.ts";
 
 const hold = 15_000;

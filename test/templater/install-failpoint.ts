@@ -1,10 +1,7 @@
 // Installs one group once, and dies at the N-th change that it makes on the disk; driven by install-crash.test.ts.
-import fs, { type FileHandle } from "node:fs/promises";
+import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { text } from "node:stream/consumers";
-import { openStateDir } from "../../src/state-dir.ts";
-import { install } from "../../src/templater/install.ts";
-import { openRecords } from "../../src/templater/records.ts";
 import type { Target } from "../../src/templater/target.ts";
 
 /** What it is told, as JSON on its standard input, once it is up. */
@@ -17,11 +14,11 @@ export interface FailpointTask {
 }
 
 const { files, stateDir, dieAt } = JSON.parse(await text(process.stdin)) as FailpointTask;
-const state = await openStateDir(stateDir);
-const records = await openRecords(state);
 
+let isCounting = false;
 let changes = 0;
 const step = () => {
+  if (!isCounting) return;
   changes += 1;
   if (changes === dieAt) process.kill(process.pid, "SIGKILL");
 };
@@ -30,17 +27,25 @@ const step = () => {
 function failing<T extends object>(where: T, names: readonly (keyof T)[]): void {
   for (const name of names) {
     const real = where[name] as (...args: unknown[]) => unknown;
-    where[name] = function (this: unknown, ...args: unknown[]) {
+    const failing = function (this: unknown, ...args: unknown[]) {
       step();
       return real.apply(this, args);
-    } as T[keyof T];
+    };
+    // With what `promisify` asks it for.
+    where[name] = Object.defineProperties(failing, Object.getOwnPropertyDescriptors(real)) as T[keyof T];
   }
 }
-const probe = await fs.open(import.meta.filename, "r");
-failing(Object.getPrototypeOf(probe) as FileHandle, ["writeFile", "sync", "chmod", "chown"]);
-await probe.close();
-failing(fs, ["rename", "rm", "writeFile", "mkdir", "chmod", "chown"]);
+failing(fs, ["open", "write", "fsync", "fchmod", "fchown"]);
+failing(fs.promises, ["rename", "rm", "writeFile", "mkdir", "chmod", "chown"]);
 syncBuiltinESMExports();
+
+// Loaded when its calls fail.
+const { openStateDir } = await import("../../src/state-dir.ts");
+const { openRecords } = await import("../../src/templater/records.ts");
+const { install } = await import("../../src/templater/install.ts");
+const state = await openStateDir(stateDir);
+const records = await openRecords(state);
+isCounting = true;
 
 try {
   await install({

@@ -293,6 +293,17 @@ describe("a file that is new in its group", () => {
     await expect(group(["bad", "2", "2"], each)).rejects.toMatchObject({ left: "open", restored: true });
     expect(live()).toEqual(["1", "1", undefined]);
   });
+
+  it("T7: goes each time, also over a restart, and what was there before Portolan is back", async () => {
+    const { group, live, paths, space } = await createGroup();
+    writeFileSync(paths[0] ?? "", "by hand");
+    const each = () => ({ reload: { kind: "command", command: { shell: "exit 3" } } as const });
+    for (const text of ["1", "2"]) {
+      const refused = group([text, text, text], each, { records: await space.reopen() });
+      await expect(refused).rejects.toMatchObject({ left: "open", restored: true });
+      expect(live()).toEqual(["by hand", undefined, undefined]);
+    }
+  });
 });
 
 describe("the last good file", () => {
@@ -328,6 +339,29 @@ describe("the last good file", () => {
     await expect(space.install("new\n", { reload })).rejects.toMatchObject({ restored: true });
     expect(space.live()).toBe("by hand\n");
   });
+
+  it.each(["refuses it", "is not there"])(
+    "is none that no proxy has taken: it %s, also over a restart",
+    async (first) => {
+      const space = await createWorkspace();
+      const refuses: Target["reload"] = { kind: "command", command: { shell: "exit 3" } };
+      const away: Target["reload"] = { kind: "command", command: { argv: ["no-such-program"] } };
+      const reload = first === "refuses it" ? refuses : away;
+      await expect(space.install("1", { reload })).rejects.toMatchObject({ restored: false });
+      const records = await space.reopen();
+      for (const text of ["2", "1", "2"]) {
+        const refused = space.install(text, { reload: refuses }, { records });
+        await expect(refused).rejects.toMatchObject({ left: "open", restored: false });
+        expect(space.live()).toBe(text);
+      }
+      expect(await records.backups.all(space.destination)).toEqual([]);
+      expect((await space.install("2", {}, { records })).verdict).toBe("reloaded");
+      await expect(space.install("3", { reload: refuses }, { records })).rejects.toMatchObject({
+        restored: true,
+      });
+      expect(space.live()).toBe("2");
+    },
+  );
 
   it("stays away when nobody was there to be told", async () => {
     const space = await createWorkspace();

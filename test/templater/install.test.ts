@@ -293,6 +293,16 @@ describe("a state folder that is full", () => {
     expect((await backups.all(space.destination)).map(String)).toEqual(["four"]);
   });
 
+  it("holds up no file where none was before", async () => {
+    const space = await createWorkspace();
+    const state = join(space.folder, "../state");
+    await mount(["-t", "tmpfs", "-o", "size=64k", "tmpfs"], state);
+    expect(() => writeFileSync(join(state, "ballast"), "x".repeat(100_000))).toThrow("ENOSPC");
+    await expect(space.install("one", { reload: failing })).rejects.toMatchObject({ restored: false });
+    await expect(space.install("two", { reload: failing })).rejects.toMatchObject({ restored: false });
+    expect((await space.install("two")).verdict).toBe("reloaded");
+  });
+
   it("never puts back what is older than what was accepted", async () => {
     const space = await createWorkspace();
     await space.install("one");

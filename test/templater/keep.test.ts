@@ -280,6 +280,30 @@ describe("T7: what the proxy refuses", () => {
   });
 });
 
+it("T7: what a proxy has still to take is given to it, also after neither that nor what came later could be written", async () => {
+  const kept = await keep(ports, (dir) => {
+    mkdirSync(join(dir, "place"));
+    const running = `test -e ${dir}/up || exit 127; cp "$PORTOLAN_DESTINATION" ${dir}/running`;
+    return {
+      destination: join(dir, "place/out.txt"),
+      check: { shell: '! grep -q 81 "$PORTOLAN_STAGED"' },
+      reload: { kind: "command", command: { shell: running } },
+    };
+  });
+  const [place, away] = [join(kept.dir, "place"), join(kept.dir, "away")];
+  await kept.put(80);
+  await waitFor("the file", () => lines(join(place, "out.txt"))[0] === "80", soon);
+  await kept.put(81);
+  await waitFor("the refusal", () => kept.errors().some((error) => error.includes("its check")), soon);
+  renameSync(place, away);
+  kept.daemon.refresh();
+  await waitFor("the failure", () => kept.daemon.notReady().join().includes("does not exist"), soon);
+  renameSync(away, place);
+  writeFileSync(join(kept.dir, "up"), "");
+  kept.daemon.refresh();
+  await waitFor("its reload", () => lines(join(kept.dir, "running"))[0] === "80", soon);
+});
+
 describe("T9: a group of targets", () => {
   const group = (dir: string, second: string) => {
     const text = '{{#each (service "api")}}{{port}} {{/each}}';

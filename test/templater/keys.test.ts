@@ -126,6 +126,15 @@ describe("a template that reads keys", () => {
     expect(render('{{#each (tree "t")}}{{key}}{{/each}}', known)).toMatchObject({ text: "" });
   });
 
+  it("keeps the last good file where keys are required and there are none", () => {
+    const asks = '{{#each (ls "t/" required=true)}}{{key}}{{/each}}';
+    expect(render(asks)).toMatchObject({ status: "waiting", for: ["keys below t"] });
+    expect(() => render(asks, known)).toThrow(/ls t has no keys; write one, or leave out required=true/);
+    const filled = { ...known, trees: new Map([["t", new Map([["a", "1"]])]]) };
+    expect(render(asks, filled)).toMatchObject({ text: "a" });
+    expect(() => render('{{#each (tree "t" required=true)}}{{/each}}', known)).toThrow(/tree t has no keys/);
+  });
+
   it("tells what it read, so that it is subscribed to", () => {
     expect(render('{{#if (keyExists "b")}}{{/if}}{{#each (ls "t/")}}{{/each}}', known).reads).toMatchObject({
       keys: new Set(["b"]),

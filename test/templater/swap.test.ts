@@ -2,19 +2,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { swap } from "../../src/templater/swap.ts";
-import type { Target } from "../../src/templater/target.ts";
 import { tempDir } from "../servers/run.ts";
+import { quietTarget } from "./workspace.ts";
 
 it("closes a staged file that cannot be renamed while it is open, and renames it then", async () => {
   const folder = tempDir("swap");
-  const target: Target = {
-    source: "/t.hbs",
-    destination: join(folder, "proxy.cfg"),
-    reload: { kind: "none" },
-    commandTimeout: 10_000,
-    wait: { min: 0, max: 0 },
-    minInterval: 0,
-  };
+  const target = quietTarget(join(folder, "proxy.cfg"));
   const path = join(folder, ".staged");
   // As seen by a rename: it is not there before it is closed.
   const close = async () => writeFileSync(path, "new");

@@ -14,6 +14,18 @@ import { tempDir } from "../servers/run.ts";
 /** A turn that is never overtaken. */
 export const calm: Turn = { signal: new AbortController().signal, settled: async () => true };
 
+/** A target that nobody is told of, and that is written at once. */
+export function quietTarget(destination: string): Target {
+  return {
+    source: "/t.hbs",
+    destination,
+    reload: { kind: "none" },
+    commandTimeout: 10_000,
+    wait: { min: 0, max: 0 },
+    minInterval: 0,
+  };
+}
+
 /** One destination in a folder of its own, a state folder, and a make-believe proxy. */
 export interface Workspace {
   /** What the proxy's folder holds: the destination and nothing else, when all is well. */

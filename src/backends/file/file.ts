@@ -15,7 +15,7 @@ import { createFileWatch } from "./watch.ts";
  * judges for itself, on its own clock, whether an owner still beats, and hides the records of one that does
  * not; so one that has just started believes a dead owner for one time to live.
  */
-export async function openFile(url: BackendUrl, _options: BackendOptions): Promise<Backend> {
+export async function openFile(url: BackendUrl, { onlyLooks }: BackendOptions): Promise<Backend> {
   const bad = (what: string) => new PortolanError("BACKEND_URL", `backend "${url.title}": ${what}`);
   if (url.hosts.length > 0 || !url.path.startsWith("/")) {
     throw bad(
@@ -26,7 +26,7 @@ export async function openFile(url: BackendUrl, _options: BackendOptions): Promi
   if (layout !== "portolan") throw bad(`there is no layout "${layout}"; leave it out`);
 
   const paths = fileLayout(url.path);
-  const watch = createFileWatch(url.title, paths);
+  const watch = createFileWatch(url.title, paths, onlyLooks);
   const kv = createFileKv(url.title, paths, { folder: join(url.path, "keys") });
   const notesOf = (area: NoteArea) => createFileNotes(url.title, paths, join(url.path, area));
   const notes = {

@@ -57,7 +57,7 @@ type Work = { all: "no" | "changed" | "all"; readonly paths: Set<string> };
  * they are looked at every second after a change, and wherever the watch has failed or was silent about a
  * heartbeat; else every ten seconds.
  */
-export function createFileWatch(title: string, layout: FileLayout): FileWatch {
+export function createFileWatch(title: string, layout: FileLayout, onlyLooks = false): FileWatch {
   const records = createRecords();
   /** The paths of the records by their folders. */
   const folders = new Map<string, Set<string>>();
@@ -335,7 +335,8 @@ export function createFileWatch(title: string, layout: FileLayout): FileWatch {
 
     // A reader may be there before the first registrator. Later only registrators make the folders: one that
     // vanishes under a reader is a fault, not an empty registry.
-    void Promise.all([makeFolder(layout.services), makeFolder(layout.nodes)])
+    const begin = onlyLooks ? [] : [layout.services, layout.nodes];
+    void Promise.all(begin.map(makeFolder))
       .catch(() => {})
       .then(() => poll());
   };

@@ -31,7 +31,14 @@ export function turnExpression(
   language: Language,
   differs: Differs,
 ): Value {
-  const turn = (one: Expression): Value => turnExpression(one, scope, language, differs);
+  /** A part of the expression: what it would have given is not what the whole gives. */
+  const turn = (one: Expression): Value => {
+    try {
+      return turnExpression(one, scope, language, differs);
+    } catch (error) {
+      throw error instanceof NotTurned ? new NotTurned(error.message) : error;
+    }
+  };
   switch (expression.kind) {
     case "text":
       return textLiteral(expression.value);
@@ -90,7 +97,7 @@ function withName<T>(name: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof NotTurned) throw new NotTurned(`${name}: ${error.message}`);
+    if (error instanceof NotTurned) throw new NotTurned(`${name}: ${error.message}`, error.gives);
     throw error;
   }
 }

@@ -15,5 +15,7 @@ export function textLiteral(value: string): Value {
 export function numberLiteral(value: string): Value {
   const read = Number(value.replaceAll("_", ""));
   if (!Number.isFinite(read)) throw new NotTurned(`the number ${value} is not written like that here`);
+  if (/[.eE]/.test(value) && !/^0[xX]/.test(value) && Number.isInteger(read))
+    throw new NotTurned(`the number ${value} is a whole one here, and divided as one; write ${read}`);
   return { code: String(read), shape: number, literal: String(read), free: true };
 }

@@ -7,7 +7,13 @@ export type Shape =
   | { readonly kind: "any" }
   /** Where Go has nothing that we know of, e.g. the dot at the top of a template of consul-template. */
   | { readonly kind: "nothing"; readonly why: string }
-  | { readonly kind: "list"; readonly of: Shape; readonly fields?: Readonly<Record<string, Field>> }
+  /** `sorted`: Go has its texts in the order of their letters, and here they stand as they were registered. */
+  | {
+      readonly kind: "list";
+      readonly of: Shape;
+      readonly fields?: Readonly<Record<string, Field>>;
+      readonly sorted?: true;
+    }
   /** The process's variables: a field is a call of `env`. */
   | { readonly kind: "environment" }
   | { readonly kind: "map"; readonly of: Shape }
@@ -25,6 +31,23 @@ export const truth: Shape = { kind: "truth" };
 export const any: Shape = { kind: "any" };
 export const listOf = (of: Shape): Shape => ({ kind: "list", of });
 export const mapOf = (of: Shape): Shape => ({ kind: "map", of });
+
+/** What a value may be that is one or the other. */
+export function mixed(a: Shape, b: Shape): Shape {
+  if (a === b) return a;
+  if (a.kind === "list" && b.kind === "list") return listOf(mixed(a.of, b.of));
+  if (a.kind === "map" && b.kind === "map") return mapOf(mixed(a.of, b.of));
+  if (a.kind === b.kind && a.kind !== "record") return a;
+  return holdsRecords(a) || holdsRecords(b)
+    ? { kind: "nothing", why: "it is of several kinds, whose fields have other names here" }
+    : any;
+}
+
+/** Whether there are fields in it whose names are Go's. */
+export function holdsRecords(shape: Shape): boolean {
+  if (shape.kind === "list" || shape.kind === "map") return holdsRecords(shape.of);
+  return shape.kind === "record";
+}
 
 /** A value in a Handlebars expression. */
 export interface Value {
@@ -52,4 +75,12 @@ export interface Value {
 }
 
 /** Something that has no counterpart; the message says why, and the way out. */
-export class NotTurned extends Error {}
+export class NotTurned extends Error {
+  /** What it would have given, where that is known: what reads it is turned all the same. */
+  readonly gives: Shape | undefined;
+
+  constructor(message: string, gives?: Shape) {
+    super(message);
+    this.gives = gives;
+  }
+}

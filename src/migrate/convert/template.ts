@@ -1,4 +1,4 @@
-import type { Branch, Declaration, Expression, GoTemplate, Node, Pipeline } from "../go/ast.ts";
+import type { Branch, Declaration, Expression, GoTemplate, Node } from "../go/ast.ts";
 import { oneLine, type Tell } from "../note.ts";
 import { type Differs, type Language, type Scope, turnExpression } from "./expression.ts";
 import { layout } from "./layout.ts";
@@ -6,7 +6,7 @@ import { textLiteral } from "./literal.ts";
 import { blockName, partialName } from "./names.ts";
 import type { Part, Piece } from "./piece.ts";
 import { printed } from "./print.ts";
-import { any, NotTurned, number, type Shape, text, type Value } from "./shape.ts";
+import { any, mixed, NotTurned, number, type Shape, text, type Value } from "./shape.ts";
 import { condition, entered, strict, throughHelper, walked } from "./value.ts";
 
 /** What a Go template became. */
@@ -132,7 +132,7 @@ function declare(
     return [];
   }
   const slot = assigns ? slotOf(before?.code ?? "") : fresh(name, context);
-  const shape = assigns && before && before.shape.kind !== value.shape.kind ? any : value.shape;
+  const shape = assigns && before ? mixed(before.shape, value.shape) : value.shape;
   const { literal: _, pieces: _p, joins: _j, ...plain } = value;
   place.scope = withVariable(scope, name, { code: `(get "${slot}")`, shape });
   return [{ kind: "mustache", code: `set "${slot}" ${strict(plain).code}` }];
@@ -177,8 +177,8 @@ interface Header {
 
 function header(branch: Branch, isElse: boolean, place: Place, context: Context): Header {
   const { pipeline, kind } = branch;
-  const made = orGap(branch, context, (): Header => {
-    if (kind === "with") return withHeader(pipeline, branch.body, place, context);
+  if (kind === "with") return withHeader(branch, place, context);
+  const work = (): Header => {
     if (pipeline.declares === undefined) {
       return {
         tag: `if ${condition(readValue(pipeline.value, place, context))}`,
@@ -191,17 +191,13 @@ function header(branch: Branch, isElse: boolean, place: Place, context: Context)
     const before = declare(pipeline.declares, pipeline.value, inner, context);
     const value = inner.scope.variables.get(pipeline.declares.names[0] ?? "") as Value;
     return { tag: `if ${condition(value)}`, scope: inner.scope, before };
-  });
-  if (typeof made !== "string") return made;
-  return {
-    tag: `${kind} (${made})`,
-    scope: kind === "with" ? unknownDot(place.scope) : place.scope,
-    before: [],
   };
+  return orGap(branch, context, work, (code) => ({ tag: `if (${code})`, scope: place.scope, before: [] }));
 }
 
-function withHeader(pipeline: Pipeline, body: readonly Node[], place: Place, context: Context): Header {
-  const value = readValue(pipeline.value, place, context);
+function withHeader(branch: Branch, place: Place, context: Context): Header {
+  const { pipeline, body } = branch;
+  const value = readHead(branch, context, () => readValue(pipeline.value, place, context));
   const wanted = pipeline.declares?.names[0] ?? aliasIn(body);
   const name = wanted === undefined ? undefined : blockName(wanted, place.scope.hidden);
   const taken = name === undefined ? "" : ` as |${name}|`;
@@ -244,10 +240,6 @@ function withoutContext(root: Value): Value {
   };
 }
 
-function unknownDot(scope: Scope): Scope {
-  return { ...scope, dot: { code: "this", shape: any } };
-}
-
 /** The name that a block's body gives to the dot in its first lines: `{{ $service := . }}`, or to a field of it. */
 function aliasIn(body: readonly Node[]): string | undefined {
   for (const node of body) {
@@ -267,39 +259,38 @@ function dotted(value: Expression): boolean {
 function turnRange(node: Extract<Node, { kind: "range" }>, place: Place, context: Context): readonly Piece[] {
   const { pipeline, body } = node;
   const names = pipeline.declares?.names ?? [];
-  const made = orGap(node, context, (): Pick<Header, "tag" | "scope"> => {
-    const value = readValue(pipeline.value, place, context);
-    const item = itemShape(value.shape);
-    const goName = names.at(-1);
-    const goKey = names.length > 1 ? names[0] : undefined;
-    const wanted = goName === "_" ? aliasIn(body) : (goName ?? aliasIn(body));
-    const name =
-      wanted === undefined && goKey === undefined
-        ? undefined
-        : blockName(wanted ?? "item", place.scope.hidden);
-    const key =
-      goKey === undefined || goKey === "_"
-        ? undefined
-        : blockName(goKey, new Set([...place.scope.hidden, name ?? ""]));
-    const taken = name === undefined ? "" : ` as |${[name, ...(key === undefined ? [] : [key])].join(" ")}|`;
-    const keyValue: Value = {
-      code: key ?? "@key",
-      shape: value.shape.kind === "list" ? number : text,
-      free: key !== undefined,
-    };
-    const scope = inner(
-      place.scope,
-      { code: "this", shape: item },
-      [
-        [goName, name],
-        [goKey, key],
-      ],
-      keyValue,
-    );
-    return { tag: `#each ${walked(value)}${taken}`, scope };
+  const value = readHead(node, context, () => {
+    const read = readValue(pipeline.value, place, context);
+    itemShape(read.shape);
+    return read;
   });
-  const head = typeof made === "string" ? { tag: `#each (${made})`, scope: unknownDot(place.scope) } : made;
-  const parts: Part[] = [{ tag: head.tag, body: turnNodes(body, { scope: head.scope }, context) }];
+  const item = value.shape === lost ? lost : itemShape(value.shape);
+  const goName = names.at(-1);
+  const goKey = names.length > 1 ? names[0] : undefined;
+  const wanted = goName === "_" ? aliasIn(body) : (goName ?? aliasIn(body));
+  const name =
+    wanted === undefined && goKey === undefined ? undefined : blockName(wanted ?? "item", place.scope.hidden);
+  const key =
+    goKey === undefined || goKey === "_"
+      ? undefined
+      : blockName(goKey, new Set([...place.scope.hidden, name ?? ""]));
+  const taken = name === undefined ? "" : ` as |${[name, ...(key === undefined ? [] : [key])].join(" ")}|`;
+  const keyValue: Value = {
+    code: key ?? "@key",
+    shape: value.shape.kind === "list" ? number : text,
+    free: key !== undefined,
+  };
+  const scope = inner(
+    place.scope,
+    { code: "this", shape: item },
+    [
+      [goName, name],
+      [goKey, key],
+    ],
+    keyValue,
+  );
+  const tag = `#each ${walked(value)}${taken}`;
+  const parts: Part[] = [{ tag, body: turnNodes(body, { scope }, context) }];
   if (node.otherwise) parts.push({ tag: "else", body: turnNodes(node.otherwise, { ...place }, context) });
   return [{ kind: "block", name: "each", parts }];
 }
@@ -326,7 +317,7 @@ function turnInclude(
   }
   const value = readValue(node.value, place, context);
   const before = context.includes.get(node.name);
-  context.includes.set(node.name, before && before.kind !== value.shape.kind ? any : value.shape);
+  context.includes.set(node.name, before ? mixed(before, value.shape) : value.shape);
   const given = value.code === "this" ? "" : ` ${strict(value).code}`;
   return [{ kind: "partial", code: `${name}${given}` }];
 }
@@ -336,29 +327,35 @@ function readValue(expression: Expression, place: Place, context: Context): Valu
   return turnExpression(expression, place.scope, context.language, differs);
 }
 
-/** The pieces; in the place of what cannot be turned a gap, which is told. */
-function attempt(
-  node: { readonly line: number; readonly source: string },
-  context: Context,
-  work: () => readonly Piece[],
-): readonly Piece[] {
-  const made = orGap(node, context, work);
-  return typeof made === "string" ? [{ kind: "mustache", code: made }] : made;
+/** Of what was not turned, and nobody knows what it is: whatever reads it has to be mended with it. */
+const lost: Shape = { kind: "nothing", why: "what the block around it takes was not turned" };
+
+/** What a block takes; in the place of what cannot be turned a gap, of which the block's body is turned all the same. */
+function readHead(node: Told, context: Context, work: () => Value): Value {
+  return orGap(node, context, work, (code, gives) => ({ code: `(${code})`, shape: gives ?? lost }));
 }
 
-/** What `work` gives, or the code of a gap, which is told. */
-function orGap<T extends object>(
-  { line, source }: { readonly line: number; readonly source: string },
+/** The pieces; in the place of what cannot be turned a gap, which is told. */
+function attempt(node: Told, context: Context, work: () => readonly Piece[]): readonly Piece[] {
+  return orGap(node, context, work, (code) => [{ kind: "mustache", code }]);
+}
+
+type Told = { readonly line: number; readonly source: string };
+
+/** What `work` gives, or what `otherwise` makes of the code of a gap, which is told. */
+function orGap<T>(
+  { line, source }: Told,
   context: Context,
   work: () => T,
-): T | string {
+  otherwise: (code: string, gives: Shape | undefined) => T,
+): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof NotTurned)) throw error;
     context.tell("missing", line, oneLine(source), error.message);
     const written = oneLine(source).replaceAll('"', "'").replaceAll("\\", "/");
-    return `${gap} ${textLiteral(`${context.at(line)}: ${written}`).code}`;
+    return otherwise(`${gap} ${textLiteral(`${context.at(line)}: ${written}`).code}`, error.gives);
   }
 }
 

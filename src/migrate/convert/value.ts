@@ -17,9 +17,15 @@ export function condition(value: Value): string {
   return value.shape.kind === "map" ? `(len ${value.code})` : value.code;
 }
 
-/** What an `{{#each}}` walks: nothing where there is no list. */
+/** What an `{{#each}}` walks, in Go's order: nothing where there is no list. */
 export function walked(value: Value): string {
-  return value.maybe ? `(coalesce ${value.code})` : value.code;
+  return value.maybe ? `(coalesce ${value.code})` : inOrder(value).code;
+}
+
+/** A list in the order that Go has it in. */
+export function inOrder(value: Value): Value {
+  const isSorted = value.shape.kind === "list" && value.shape.sorted === true;
+  return isSorted ? { ...value, code: `(sortBy ${strict(value).code} ".")`, maybe: false } : value;
 }
 
 /** What a `{{#with}}` takes. */
@@ -80,7 +86,7 @@ export function itemOf(value: Value, key: Value): Value {
   if (shape.kind === "environment") return call("env", [key], text, ' default=""');
   const of = shape.kind === "list" || shape.kind === "map" ? shape.of : any;
   const helper = shape.kind === "list" || key.shape.kind === "number" ? "index" : "lookup";
-  const made = call(helper, [{ ...value, maybe: false }, key], of);
+  const made = call(helper, [{ ...inOrder(value), maybe: false }, key], of);
   return { ...made, code: throughHelper(made.code, of), maybe: shape.kind !== "list" };
 }
 

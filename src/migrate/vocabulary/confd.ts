@@ -69,7 +69,12 @@ export function confd({ prefix, slash, services }: Place): Vocabulary {
     const service = serviceIn(value, "/*");
     if (service) return instancesOf(service, registered);
     const folder = folderOf(value);
-    return call("ls", [keyOf(textLiteral(folder))], listOf(pairIn(folder)));
+    return call("ls", [keyOf(textLiteral(folder))], listOf(pairIn(folder)), " required=true");
+  };
+
+  const emptyIsRendered = services !== undefined && {
+    differs:
+      "a service without instances is an empty list, and the file is written; `guard: { requireNonEmpty: true }` keeps the last one",
   };
 
   return {
@@ -103,17 +108,16 @@ export function confd({ prefix, slash, services }: Place): Vocabulary {
     },
     gets: {
       args: '"/a/*"',
-      here: '`(ls "a")`, with `key` and `value`',
+      here: '`(ls "a" required=true)`, with `key` and `value`',
       turn: (args) => {
         expect(args, 1, 1);
         return pairs(args[0]);
       },
-      differs:
-        "where there is no key the list is empty, and the file is written; `guard: { requireNonEmpty: true }` keeps the last one",
+      ...emptyIsRendered,
     },
     getvs: {
       args: '"/a/*"',
-      here: '`(pluck (sortBy (ls "a") "value") "value")`',
+      here: '`(pluck (sortBy (ls "a" required=true) "value") "value")`',
       turn: (args) => {
         expect(args, 1, 1);
         const service = serviceIn(args[0], "/*");
@@ -121,8 +125,7 @@ export function confd({ prefix, slash, services }: Place): Vocabulary {
         const sorted = call("sortBy", [pairs(args[0]), textLiteral("value")], any);
         return call("pluck", [sorted, textLiteral("value")], listOf(text));
       },
-      differs:
-        "where there is no key the list is empty, and the file is written; `guard: { requireNonEmpty: true }` keeps the last one",
+      ...emptyIsRendered,
     },
     exists: {
       args: '"/a"',

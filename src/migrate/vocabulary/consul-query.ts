@@ -3,6 +3,8 @@ import { listOf, NotTurned, type Value } from "../convert/shape.ts";
 import { call, strict } from "../convert/value.ts";
 import { instance } from "./instance.ts";
 
+const instances = listOf(instance);
+
 /** A letter that stands for a computed part; no name has it. */
 const hole = "\u0000";
 
@@ -29,10 +31,14 @@ export function serviceCall(args: readonly Value[]): Value {
   const [, tag, name, more, datacenter, near, filter] = query.exec(pattern) ?? [];
   if (name === undefined) throw new NotTurned(`"${pattern.replaceAll(hole, "…")}" is not understood`);
   if (datacenter !== undefined) {
-    throw new NotTurned("one backend is one datacenter; give the other one a templater of its own: ?dc=");
+    throw new NotTurned(
+      "one backend is one datacenter; give the other one a templater of its own: ?dc=",
+      instances,
+    );
   }
-  if (more !== undefined) throw new NotTurned("say namespace and partition in the backend's URL");
-  if (near !== undefined) throw new NotTurned("instances are sorted by id; nearness is not known here");
+  if (more !== undefined) throw new NotTurned("say namespace and partition in the backend's URL", instances);
+  if (near !== undefined)
+    throw new NotTurned("instances are sorted by id; nearness is not known here", instances);
 
   const readValue = (part: string): Value => {
     if (!part.includes(hole)) return textLiteral(part);
@@ -46,13 +52,13 @@ export function serviceCall(args: readonly Value[]): Value {
   const states = stateOf([...(filter === undefined ? [] : [filter]), ...filters.map(filterOf)].join(","));
   return {
     code: `(service ${named.code}${tagged}${states})`,
-    shape: listOf(instance),
+    shape: instances,
     free: named.free === true,
   };
 }
 
 function filterOf(value: Value): string {
-  if (value.literal === undefined) throw new NotTurned("its filter is computed; write state=");
+  if (value.literal === undefined) throw new NotTurned("its filter is computed; write state=", instances);
   return value.literal;
 }
 
@@ -62,5 +68,6 @@ function stateOf(filter: string): string {
   if (words.includes("any")) return ' state="any"';
   throw new NotTurned(
     `the filter "${filter}" is not asked here; a warning counts as unhealthy: state="any", and {{#if (eq state "…")}}`,
+    instances,
   );
 }

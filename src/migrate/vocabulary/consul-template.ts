@@ -12,8 +12,9 @@ import {
 } from "../convert/shape.ts";
 import { call, strict } from "../convert/value.ts";
 import { serviceCall } from "./consul-query.ts";
-import { type Entry, expect, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
+import { type Entry, expect, fieldless, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
 import { pair, service } from "./instance.ts";
+import { replacing } from "./replacement.ts";
 import { sprig } from "./sprig.ts";
 
 const listShape = ([first]: readonly Value[]): Shape =>
@@ -54,12 +55,16 @@ export const consulTemplate: Vocabulary = {
   importedServices: none('"NAME"', "peers are not read"),
   // Keys.
   key: to("key $1", text),
-  keyOrDefault: { args: "a b", here: "`(key a default=b)`", turn: keyOr },
+  keyOrDefault: {
+    args: "a b",
+    here: '`(default (key a default="") b)`, as a key with an empty value counts as none',
+    turn: keyOr,
+  },
   keyExists: to("keyExists $1", truth),
   ls: to("ls $1", listOf(pair)),
   tree: to("tree $1", listOf(pair)),
-  safeLs: to("ls $1", listOf(pair), "an empty folder renders; `guard` keeps the last file"),
-  safeTree: to("tree $1", listOf(pair), "an empty folder renders; `guard` keeps the last file"),
+  safeLs: to("ls $1 required=true", listOf(pair)),
+  safeTree: to("tree $1 required=true", listOf(pair)),
   // Elsewhere.
   secret: none('"PATH"', noVault),
   secrets: none('"PATH"', noVault),
@@ -94,6 +99,7 @@ export const consulTemplate: Vocabulary = {
       expect(args, 2, 2);
       return call("env", args.slice(0, 1), text, ` default=${strict(args[1] as Value).code}`);
     },
+    differs: "a variable that is empty counts as none",
   },
   // Scratch.
   "scratch.Key": {
@@ -107,8 +113,8 @@ export const consulTemplate: Vocabulary = {
     here: '`(get "a")`',
     turn: (args) => ({ ...call("get", args, any), maybe: true, free: false }),
   },
-  "scratch.Set": to("set $1 $2", text),
-  "scratch.SetX": {
+  "scratch.Set": fieldless(to("set $1 $2", text)),
+  "scratch.SetX": fieldless({
     args: '"a" b',
     here: '`(set "a" (get "a" default=b))`',
     turn: (args) => {
@@ -117,9 +123,11 @@ export const consulTemplate: Vocabulary = {
       const kept = call("get", [name], any, ` default=${strict(value).code}`);
       return call("set", [name, kept], text);
     },
-  },
-  "scratch.MapSet": to("mapSet $1 $2 $3", text),
-  "scratch.MapSetX": to("mapSet $1 $2 $3", text, "of two values with one key the last stays, not the first"),
+  }),
+  "scratch.MapSet": fieldless(to("mapSet $1 $2 $3", text)),
+  "scratch.MapSetX": fieldless(
+    to("mapSet $1 $2 $3", text, "of two values with one key the last stays, not the first"),
+  ),
   "scratch.MapValues": to("mapValues $1", listOf(any)),
   // Lists and maps.
   byTag: to("byTag $1", listShape),
@@ -135,7 +143,8 @@ export const consulTemplate: Vocabulary = {
       }
       return call("byMeta", [args[1] as Value, args[0] as Value], listShape(args.slice(1)));
     },
-    differs: "instances without the key are left out; `default=` gives them a group",
+    differs:
+      "instances without the key are left out; `default=` gives them a group; names of groups keep all their letters",
   },
   byKey: none("LIST", 'ask for one folder at a time: `(ls "a")`'),
   contains: { args: "a LIST", here: "`(contains LIST a)`", turn: (args) => looked(args[1], args[0], args) },
@@ -159,7 +168,17 @@ export const consulTemplate: Vocabulary = {
   executeTemplate: none('"NAME" a', "a partial: `{{> name a}}`"),
   // Texts.
   join: joining("SEP LIST", 1),
-  split: to("split $2 $1", listOf(text)),
+  split: {
+    args: "a b",
+    here: "`(split (trim b) a)`",
+    turn: (args) => {
+      expect(args, 2, 2);
+      const [separator, value] = args as [Value, Value];
+      const { literal: written } = value;
+      const trimmed = written === undefined ? call("trim", [value], text) : textLiteral(written.trim());
+      return call("split", [trimmed, separator], listOf(text));
+    },
+  },
   splitToMap: none("a b TEXT", "`(split TEXT a)`, then `split` each"),
   trim: {
     args: '"CHARS" TEXT',
@@ -176,7 +195,7 @@ export const consulTemplate: Vocabulary = {
   trimSpace: to("trim $1", text),
   replaceAll: to("replace $3 $1 $2", text),
   regexMatch: to("regexMatch $2 $1", truth),
-  regexReplaceAll: to("regexReplace $3 $1 $2", text),
+  regexReplaceAll: replacing([2, 0, 1]),
   toLower: to("toLower $1", text),
   toUpper: to("toUpper $1", text),
   toTitle: none("TEXT", "write it as it has to stand"),
@@ -190,7 +209,10 @@ export const consulTemplate: Vocabulary = {
   },
   parseInt: same(number, "the text itself: helpers take it for a number"),
   parseUint: same(number, "the text itself: helpers take it for a number"),
-  parseFloat: same(number, "the text itself: helpers take it for a number"),
+  parseFloat: {
+    ...same(number, "the text itself: helpers take it for a number"),
+    differs: "of two whole numbers `div` gives a whole one",
+  },
   parseJSON: {
     args: "TEXT",
     here: "`(parseJSON TEXT)`",
@@ -199,13 +221,14 @@ export const consulTemplate: Vocabulary = {
       const items = textsIn(args[0]?.literal);
       return { ...call("parseJSON", args, items ? listOf(text) : any), ...(items && { items }) };
     },
+    differs: "an empty object counts as true in a condition; keys stay in their order",
   },
   parseYAML: none("TEXT", "keep it as JSON: `(parseJSON …)`"),
-  toJSON: to("json $1", text),
-  toJSONPretty: to("json $1", text, "in one line"),
-  toUnescapedJSON: to("json $1", text),
-  toUnescapedJSONPretty: to("json $1", text, "in one line"),
-  toYAML: to("yaml $1", text),
+  toJSON: fieldless(to("json $1", text)),
+  toJSONPretty: fieldless(to("json $1", text, "in one line")),
+  toUnescapedJSON: fieldless(to("json $1", text)),
+  toUnescapedJSONPretty: fieldless(to("json $1", text, "in one line")),
+  toYAML: fieldless(to("yaml $1", text)),
   toTOML: none("a", "write the keys, with `{{json}}` for texts, numbers and lists"),
   base64Encode: to("base64Encode $1", text),
   base64Decode: to("base64Decode $1", text),
@@ -249,7 +272,9 @@ function textsIn(json: string | undefined): readonly string[] | undefined {
 
 function keyOr(args: readonly Value[]): Value {
   expect(args, 2, 2);
-  return call("key", args.slice(0, 1), text, ` default=${strict(args[1] as Value).code}`);
+  const [name, fallback] = args as [Value, Value];
+  const found = call("key", [name], text, ' default=""');
+  return fallback.literal === "" ? found : call("default", [found, fallback], text);
 }
 
 function looked(list: Value | undefined, value: Value | undefined, args: readonly Value[]): Value {

@@ -2,11 +2,10 @@ import { textLiteral } from "../convert/literal.ts";
 import { any, listOf, mapOf, NotTurned, type Shape, text, truth, type Value } from "../convert/shape.ts";
 import { call, itemOf, strict } from "../convert/value.ts";
 import { container } from "./container.ts";
-import { expect, joining, literal, none, to, type Vocabulary } from "./entry.ts";
-import { either, matched, sorted, sprig } from "./sprig.ts";
+import { expect, fieldless, joining, literal, none, to, type Vocabulary } from "./entry.ts";
+import { either, firstOf, matched, sorted, sprig } from "./sprig.ts";
 
 const whole = ([list]: readonly Value[]): Shape => list?.shape ?? any;
-const item = ([list]: readonly Value[]): Shape => (list?.shape.kind === "list" ? list.shape.of : any);
 const emptyIsNone = "a value that is empty counts as none";
 
 /** docker-gen's functions; Sprig's stand behind them. */
@@ -90,6 +89,7 @@ export const dockerGen: Vocabulary = {
       return grouped(labelled(args.slice(0, 2)), ` default=${strict(args[2] as Value).code}`);
     },
   },
+  coalesce: { args: "a…", here: "`(coalesce a…)`", turn: (args) => firstOf("coalesce", args) },
   closest: none("LIST a", "find it with `{{#each}}` and `{{set}}`"),
   comment: none('"#" TEXT', "write the comment, with one value in it: `# {{x}}`"),
   contains: {
@@ -114,8 +114,6 @@ export const dockerGen: Vocabulary = {
     here: '`{{{file "PATH" default=""}}}`',
     turn: (args) => ({ ...fileOf(args), raw: true }),
   },
-  first: to("first $1", item),
-  last: to("last $1", item),
   intersect: {
     args: "a b",
     here: '`(unique (where a "." anyOf=b))`',
@@ -138,12 +136,12 @@ export const dockerGen: Vocabulary = {
   },
   hasPrefix: { args: '"a" TEXT', here: '`(regexMatch TEXT "^a")`', turn: (args) => matched(args, "^", "") },
   hasSuffix: { args: '"a" TEXT', here: '`(regexMatch TEXT "a$")`', turn: (args) => matched(args, "", "$") },
-  json: to("json $1", text),
+  json: fieldless(to("json $1", text)),
   parseJson: to("parseJSON $1", any),
   fromYaml: none("TEXT", "keep it as JSON: `(parseJSON …)`"),
   mustFromYaml: none("TEXT", "keep it as JSON: `(parseJSON …)`"),
-  toYaml: to("yaml $1", text),
-  mustToYaml: to("yaml $1", text),
+  toYaml: fieldless(to("yaml $1", text)),
+  mustToYaml: fieldless(to("yaml $1", text)),
   parseBool: {
     args: "a",
     here: '`(eq a "true")`',

@@ -1,5 +1,5 @@
-import { NotTurned, type Shape, text, type Value } from "../convert/shape.ts";
-import { call } from "../convert/value.ts";
+import { holdsRecords, NotTurned, type Shape, text, type Value } from "../convert/shape.ts";
+import { call, inOrder } from "../convert/value.ts";
 
 /** How one function of the old templates is turned. */
 export interface Entry {
@@ -62,6 +62,18 @@ export function none(args: string, here: string): Entry {
   return { args, here };
 }
 
+/** The function for all but values with fields: what it gives would have the names that the fields have here. */
+export function fieldless({ turn, ...entry }: Entry): Entry {
+  return {
+    ...entry,
+    turn: (args) => {
+      if (args.some(({ shape }) => holdsRecords(shape)))
+        throw new NotTurned("its fields have other names here; give it what is read of them, one by one");
+      return turn?.(args.map(inOrder)) as Value;
+    },
+  };
+}
+
 /** Throws NotTurned unless there are so many arguments. */
 export function expect(args: readonly Value[], least: number, most: number): void {
   if (args.length >= least && args.length <= most) return;
@@ -91,7 +103,7 @@ export function joining(args: string, listAt: 0 | 1): Entry {
       ) {
         throw new NotTurned(`its items are instances; write {{#each}} and (${list.shape.of.through} this)`);
       }
-      const made = call("join", [list, separator], text);
+      const made = call("join", [inOrder(list), separator], text);
       return separator.literal === undefined
         ? made
         : { ...made, joins: { list, separator: separator.literal } };

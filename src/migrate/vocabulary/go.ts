@@ -41,7 +41,7 @@ export const go: Vocabulary = {
       return keys.reduce(itemOf, of);
     },
   },
-  len: to("len $1", number),
+  len: { ...to("len $1", number), here: "`(len a)`; of a text its letters, not its bytes" },
   eq: {
     args: "a b…",
     here: "`(eq a b)`; with more, `(or (eq a b) (eq a c))`",

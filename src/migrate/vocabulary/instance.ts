@@ -12,7 +12,7 @@ export const instance: Shape = {
     Name: only("service", text),
     Address: only("address", text),
     Port: only("port", number),
-    Tags: only("tags", listOf(text)),
+    Tags: only("tags", { kind: "list", of: text, sorted: true }),
     ServiceMeta: only("meta", mapOf(text)),
     Node: only("node", text),
     Status: no(

@@ -1,7 +1,8 @@
 import { textLiteral } from "../convert/literal.ts";
 import { any, listOf, NotTurned, number, type Shape, text, truth, type Value } from "../convert/shape.ts";
-import { call, condition } from "../convert/value.ts";
-import { expect, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
+import { call, condition, inOrder } from "../convert/value.ts";
+import { expect, fieldless, joining, literal, none, same, to, type Vocabulary } from "./entry.ts";
+import { replacing } from "./replacement.ts";
 
 const item = ([list]: readonly Value[]): Shape => (list?.shape.kind === "list" ? list.shape.of : any);
 const whole = ([list]: readonly Value[]): Shape => list?.shape ?? any;
@@ -10,14 +11,19 @@ const whole = ([list]: readonly Value[]): Shape => list?.shape ?? any;
 export const sprig: Vocabulary = {
   default: {
     args: "a b",
-    here: "`(default b a)`",
+    here: "`(default b a)`; `(or b a)` where `b` may be a number or false, which count as none",
     turn: (args) => {
       expect(args, 2, 2);
       const [fallback, value] = args as [Value, Value];
-      return call("default", [{ ...value, maybe: false }, fallback], fallback.shape);
+      const helper = value.shape.kind === "text" ? "default" : "or";
+      return call(helper, [{ ...value, maybe: false }, fallback], fallback.shape);
     },
   },
-  coalesce: { args: "a…", here: "`(coalesce a…)`", turn: (args) => firstOf(args) },
+  coalesce: {
+    args: "a…",
+    here: "`(coalesce a…)`; `(or a…)` where one may be a number or false, which count as none",
+    turn: (args) => firstOf(args.every(({ shape }) => shape.kind === "text") ? "coalesce" : "or", args),
+  },
   ternary: {
     args: '"a" b c',
     here: '`(or (and c "a") b)`; where `a` may be empty `{{#if c}}a{{else}}b{{/if}}`',
@@ -41,13 +47,13 @@ export const sprig: Vocabulary = {
   has: to("contains $2 $1", truth),
   join: joining("SEP LIST", 1),
   splitList: to("split $2 $1", listOf(text)),
-  first: to("first $1", item),
-  last: to("last $1", item),
+  first: { ...to("first $1", item), turn: (args) => oneOf("first", args) },
+  last: { ...to("last $1", item), turn: (args) => oneOf("last", args) },
   uniq: to("unique $1", whole),
   sortAlpha: { args: "a", here: '`(sortBy a ".")`', turn: (args) => sorted(args) },
   indent: to("indent $2 $1", text),
   regexMatch: to("regexMatch $2 $1", truth),
-  regexReplaceAll: to("regexReplace $2 $1 $3", text),
+  regexReplaceAll: replacing([1, 0, 2]),
   add: to("add $1 $2", number),
   sub: to("sub $1 $2", number),
   mul: to("mul $1 $2", number),
@@ -59,7 +65,7 @@ export const sprig: Vocabulary = {
   b64enc: to("base64Encode $1", text),
   b64dec: to("base64Decode $1", text),
   sha256sum: to("sha256 $1", text),
-  toJson: to("json $1", text),
+  toJson: fieldless(to("json $1", text)),
   fromJson: to("parseJSON $1", any),
   int: same(number, "the number or text itself"),
   int64: same(number, "the number or text itself"),
@@ -68,6 +74,12 @@ export const sprig: Vocabulary = {
   env: none("a", '`(env "a" default="")`'),
   now: none("", "leave it out: a file that holds the time never equals itself"),
 };
+
+/** Of an empty list there is none, as in Go. */
+function oneOf(helper: "first" | "last", args: readonly Value[]): Value {
+  expect(args, 1, 1);
+  return { ...call(helper, args.map(inOrder), item(args)), maybe: true };
+}
 
 /** Texts in the order of their letters. */
 export function sorted(args: readonly Value[], named = ""): Value {
@@ -93,11 +105,11 @@ export function matched(args: readonly Value[], before: string, after: string): 
 }
 
 /** The first value that there is. */
-export function firstOf(args: readonly Value[]): Value {
+export function firstOf(helper: "coalesce" | "or", args: readonly Value[]): Value {
   expect(args, 1, 20);
   const all = args.map((arg) => ({ ...arg, maybe: false }));
   return {
-    ...call("coalesce", all, args[0]?.shape ?? any),
+    ...call(helper, all, args[0]?.shape ?? any),
     maybe: args.every(({ maybe }) => maybe === true),
   };
 }

@@ -244,13 +244,19 @@ export function statusOf(error: unknown): number | undefined {
 /** Frames the stream by lines: a chunk may hold several events, or a part of one. */
 async function* parseEvents(stream: AsyncIterable<Buffer>): AsyncIterable<DockerEvent> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      const event = parseEvent(rest.subarray(0, end).toString("utf8"));
-      rest = rest.subarray(end + 1);
-      if (event) yield event;
+  try {
+    for await (const chunk of stream) {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const event = parseEvent(rest.subarray(0, end).toString("utf8"));
+        rest = rest.subarray(end + 1);
+        if (event) yield event;
+      }
     }
+  } catch (cause) {
+    // Node.js says no more than "aborted" of a Docker that ends.
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the event stream broke off: ${message}`, { cause });
   }
 }
 

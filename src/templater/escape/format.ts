@@ -1,7 +1,10 @@
 import { basename } from "node:path";
 
+/** Every format that there is. */
+export const formats = ["haproxy", "nginx", "json", "yaml", "toml", "env", "text"] as const;
+
 /** The grammar of the rendered file: what a value may hold, and how a word is quoted. */
-export type Format = "haproxy" | "nginx" | "json" | "yaml" | "toml" | "env" | "text";
+export type Format = (typeof formats)[number];
 
 const names: readonly (readonly [RegExp, Format])[] = [
   [/^haproxy.*\.cfg$|\.haproxy$/, "haproxy"],

@@ -3,7 +3,7 @@ import { type Budget, createBudget } from "../../handlebars/budget.ts";
 import { text, truthy, unquoted } from "../../handlebars/helper.ts";
 import { compare, type Instance, type State, states } from "../../instance.ts";
 import { containerStates } from "../containers.ts";
-import type { Helper } from "./helper.ts";
+import type { Call, Helper } from "./helper.ts";
 import { createKeep } from "./kept.ts";
 
 type Named = Readonly<Record<string, unknown>>;
@@ -149,14 +149,18 @@ export const data: Readonly<Record<string, Helper>> = {
   },
   ls: {
     arity: [1, 1],
-    named: [],
-    call: ([path], _, { view, budget }) =>
-      pairsOf(view.tree(keyName(path)), budget).filter(({ key }) => !key.includes("/")),
+    named: ["required"],
+    call: ([path], named, call) =>
+      required(
+        path,
+        named,
+        pairsBelow(path, call).filter(({ key }) => !key.includes("/")),
+      ),
   },
   tree: {
     arity: [1, 1],
-    named: [],
-    call: ([path], _, { view, budget }) => pairsOf(view.tree(keyName(path)), budget),
+    named: ["required"],
+    call: ([path], named, call) => required(path, named, pairsBelow(path, call)),
   },
   containers: {
     arity: [0, 0],
@@ -187,10 +191,20 @@ function labelOf(asked: string): { readonly name: string; readonly value?: strin
   return at < 0 ? { name: asked } : { name: asked.slice(0, at), value: asked.slice(at + 1) };
 }
 
-/** The keys and values of a tree, by key. */
-function pairsOf(tree: ReadonlyMap<string, string>, budget: Budget) {
+type Pair = { readonly key: string; readonly value: string };
+
+/** The keys and values below a path, by key. */
+function pairsBelow(path: unknown, { view, budget }: Call): readonly Pair[] {
+  const tree = view.tree(keyName(path));
   budget.spend(tree.size);
   return [...tree].map(([key, value]) => ({ key, value }));
+}
+
+/** Throws for a folder without keys that is said to have some: a store that was emptied empties no file. */
+function required(path: unknown, named: Named, pairs: readonly Pair[]): readonly Pair[] {
+  if (pairs.length > 0 || !truthy(named.required)) return pairs;
+  const name = keyName(path);
+  throw new Error(`${name} has no keys; write one, or leave out required=true`);
 }
 
 /** A slash at the end means nothing. */

@@ -13,6 +13,12 @@ export function createScratch(): Scratch {
   return { values: new Map(), maps: new Map() };
 }
 
+/** A map with its keys. Without a prototype, as a key may have any name. */
+function mapIn({ maps }: Scratch, name: string): object | undefined {
+  const entries = maps.get(name);
+  return entries && Object.assign(Object.create(null), Object.fromEntries(entries));
+}
+
 /** Values put aside for later in the same render. What puts something aside writes nothing. */
 export const scratch: Readonly<Record<string, Helper>> = {
   set: {
@@ -26,8 +32,10 @@ export const scratch: Readonly<Record<string, Helper>> = {
   get: {
     arity: [1, 1],
     named: ["default"],
-    call: ([name], { default: fallback }, { scratch }) =>
-      scratch.values.get(text(unquoted(name))) ?? fallback,
+    call: ([name], { default: fallback }, { scratch }) => {
+      const known = text(unquoted(name));
+      return scratch.values.get(known) ?? mapIn(scratch, known) ?? fallback;
+    },
   },
   mapSet: {
     arity: [3, 3],

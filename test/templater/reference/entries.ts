@@ -57,13 +57,13 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
       examples: ['{{#if (keyExists "config/size")}}sized{{else}}any size{{/if}}'],
     },
     ls: {
-      call: "PATH",
-      says: "What stands directly below a path, in order: `key`, the last part of it, and `value`.",
+      call: "PATH [required=]",
+      says: "What stands directly below a path, in order: `key`, the last part of it, and `value`. Nothing is an empty list; with `required=true` it is an error, and the last good file stays.",
       examples: ['{{#each (ls "config")}}{{key}}={{value}} {{/each}}'],
     },
     tree: {
-      call: "PATH",
-      says: "Everything below a path, in order: `key`, what it has after the path, and `value`.",
+      call: "PATH [required=]",
+      says: "Everything below a path, in order: `key`, what it has after the path, and `value`; `required=true` as for `ls`.",
       examples: ['{{#each (tree "config")}}{{key}}={{value}} {{/each}}'],
     },
     containers: {
@@ -215,7 +215,7 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
     },
     printf: {
       call: "FORMAT VALUE…",
-      says: "As in Go: `%s` and `%v` any value, `%d` a whole number, `%f` and `%.2f` a fraction, `%x` hexadecimal, `%q` in double quotes, `%%`; `%5d`, `%-5s` and `%05d` pad.",
+      says: "As in Go: `%s` and `%v` any value, `%d` a whole number, `%f` and `%.2f` a fraction, `%x` hexadecimal, `%q` in double quotes, `%%`; `%5d`, `%-5s` and `%05d` pad, `%.12s` cuts.",
       examples: ['{{printf "%s-%03d" "web" 7}}'],
     },
     regexMatch: {
@@ -352,9 +352,10 @@ export const sections: Readonly<Record<string, Readonly<Record<string, Entry>>>>
     },
     get: {
       call: "NAME [default=]",
-      says: "A value that was put aside.",
+      says: "A value that was put aside, or a map of `mapSet` with its keys.",
       examples: [
         `{{#each (split "a,b" ",")}}{{{get "comma" default=""}}}{{this}}{{set "comma" ", "}}{{/each}}`,
+        '{{mapSet "m" "b" 2}}{{mapSet "m" "a" 1}}{{#each (get "m")}}{{@key}}={{this}} {{/each}}',
       ],
     },
     mapSet: {
