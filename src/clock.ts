@@ -70,6 +70,12 @@ export function after(ms: number, action: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/** Calls `action` once what is at hand has been begun; the returned function cancels it. */
+export function soon(action: () => void): () => void {
+  const turn = setImmediate(action);
+  return () => clearImmediate(turn);
+}
+
 /**
  * A signal that aborts after `ms`, or together with any of `signals`. Holds on to them for `ms` at most:
  * `AbortSignal.any` would leave a trace of every call on a signal that lives as long as the process.

@@ -1,7 +1,6 @@
-import { createReadiness, type Daemon } from "../daemon.ts";
-import type { TemplaterStatus } from "../daemon-status.ts";
-import { coded } from "../errors.ts";
+import type { Daemon } from "../daemon.ts";
 import { watchDocker } from "../registrator/watch.ts";
+import { afterFirstLook } from "./after-first-look.ts";
 import type { Context } from "./context.ts";
 import { previewRegistrations, registratorSettings, startWith as startRegistrator } from "./registrator.ts";
 import { type Parts, runDaemon, urlsOf } from "./run-daemon.ts";
@@ -35,50 +34,40 @@ function previewFiles(parts: Parts, context: Context): Daemon {
 }
 
 /**
- * Starts both. Over `memory:` the templater begins once the registrator is in sync for the first time: until
- * then the backend is empty because nobody has looked yet, and no file must shrink for that. When the templater cannot
- * be started, the registrator ends, and leaves what is registered to the daemon that is started instead; one that was
- * in sync before goes on alone.
+ * Starts both. Over `memory:` the templater is shown nothing before the registrator is in sync for the first time: it has
+ * read its templates by then. When the templater cannot be started, the registrator ends, and leaves what is registered to
+ * the daemon that is started instead.
  */
 export function startAgent(parts: Parts, context: Context): Daemon {
   let isGivenUp = false;
   const restarting = () => isGivenUp || parts.restarting();
   const registrator = startRegistrator({ ...parts, restarting }, context);
   const ending = new AbortController();
-  let templater: Daemon<TemplaterStatus> | undefined;
-  let missing = "the templater waits for the first look at Docker";
-  const readiness = createReadiness(() => (templater === undefined ? [missing] : []));
-  const begin = () => {
-    if (ending.signal.aborted) return;
-    templater = startTemplater(parts, context, registrator.containers);
-    readiness.changed();
+  const seen = registrator.synced(ending.signal);
+  // Whoever waits for it is told as well.
+  seen.catch(() => {});
+  const shown = parts.backends.map((backend) =>
+    backend.capabilities.expiry === "none" ? afterFirstLook(backend, seen) : backend,
+  );
+  const end = () => {
+    isGivenUp = true;
+    ending.abort();
+    return registrator.stop();
   };
-  if (parts.backends.some(({ capabilities }) => capabilities.expiry === "none")) {
-    const failed = (err: unknown) => {
-      if (ending.signal.aborted) return;
-      context.log.error({ err }, "the templater cannot be started");
-      missing = `the templater cannot be started: ${coded("FAILED", err).message}`;
-    };
-    registrator.synced(ending.signal).then(begin).catch(failed);
-  } else {
-    const end = () => {
-      isGivenUp = true;
-      return registrator.stop();
-    };
-    orEnd(end, begin);
-  }
+  const templater = orEnd(end, () =>
+    startTemplater({ ...parts, backends: shown }, context, registrator.containers),
+  );
 
   return {
-    notReady: () => [...registrator.notReady(), ...(templater?.notReady() ?? [missing])],
-    status: () => ({ registrator: registrator.status(), templater: templater?.status() }),
+    notReady: () => [...registrator.notReady(), ...templater.notReady()],
+    status: () => ({ registrator: registrator.status(), templater: templater.status() }),
     async synced(signal) {
       await registrator.synced(signal);
-      await readiness.synced(signal);
-      await templater?.synced(signal);
+      await templater.synced(signal);
     },
     refresh() {
       registrator.refresh();
-      templater?.refresh();
+      templater.refresh();
     },
     // The templater first: it must not render what the registrator takes away at its end. It looks no more once
     // its stop has begun, and both have to leave within the same 5 s. A drain comes before all that: it is for
@@ -86,7 +75,7 @@ export function startAgent(parts: Parts, context: Context): Daemon {
     async stop(hurry) {
       ending.abort();
       await registrator.drain?.(hurry);
-      await Promise.all([templater?.stop(), registrator.stop(hurry)]);
+      await Promise.all([templater.stop(), registrator.stop(hurry)]);
     },
   };
 }

@@ -1,7 +1,10 @@
 import { PortolanError } from "../errors.ts";
 import { parseDuration } from "./duration.ts";
 
-/** When a change is applied, in ms: the first after quiet after `min`; a storm is bounded by `max`. */
+/**
+ * When a change is applied, in ms: the first after quiet after `min`; a storm is bounded by `max`. What is found at the
+ * start is no change.
+ */
 export interface WaitWindow {
   readonly min: number;
   readonly max: number;

@@ -1,5 +1,5 @@
 import type { Backend, Interest, KeyObservation, KeyWants, Snapshot } from "../backends/backend.ts";
-import { monotonic } from "../clock.ts";
+import { monotonic, soon } from "../clock.ts";
 import { createReadiness, type Daemon } from "../daemon.ts";
 import type { TemplaterStatus } from "../daemon-status.ts";
 import { PortolanError } from "../errors.ts";
@@ -198,13 +198,20 @@ function start(
     return now.known ? now.value : undefined;
   };
   let seen = known();
-  observation.subscribe(() => {
-    if (known() !== seen) meter.count("snapshots", { backend: backend.title });
-    seen = known();
-    reportProblem();
+  const tell = () => {
+    telling = undefined;
     unreadable.see(observation.current());
     contested.see(observation.current());
+  };
+  /** Cancels what is about to be told. */
+  let telling: (() => void) | undefined;
+  observation.subscribe(() => {
+    reportProblem();
     look();
+    // No file waits for what is only told to people.
+    telling ??= soon(tell);
+    if (known() !== seen) meter.count("snapshots", { backend: backend.title });
+    seen = known();
     readiness.changed();
   });
 
@@ -217,8 +224,7 @@ function start(
   };
   const readiness = createReadiness(notReady);
   reportProblem();
-  unreadable.see(observation.current());
-  contested.see(observation.current());
+  tell();
   let isWatching = false;
   void watch().then(() => {
     isWatching = true;
@@ -254,6 +260,7 @@ function start(
       unsubscribe?.();
       await files.close();
       await Promise.all([observation.close(), keys?.close()]);
+      telling?.();
       await Promise.all(keepers.map((keeper) => keeper.stop()));
       await acknowledger?.stop(!options.restarting?.());
     },

@@ -36,11 +36,13 @@ export interface KeptTemplate {
 export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: boolean }): KeptTemplate {
   const load = templateLoader(target.source, { inAgent, format: target.format });
   const renderFiles = rendererOf(target);
-  /** The last template that rendered; a stale one is to be read again. */
+  /** The last template that rendered, and one that was read since and still waits for what it reads. */
   let template: Template | undefined;
+  let waiting: Template | undefined;
+  /** The file is to be read again. */
   let stale = true;
   let next: { readonly template: Template } | { readonly error: unknown } | undefined;
-  /** True when `next` was read from the disk. */
+  /** True when `next` has not rendered yet. */
   let isReread = false;
   let reads: Reads | undefined;
   let wanted: Reads | undefined;
@@ -73,13 +75,13 @@ export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: bo
       stale = true;
     },
     async prepare() {
-      isReread = stale;
+      const known = stale ? undefined : (waiting ?? template);
+      isReread = known === undefined || known === waiting;
       stale = false;
-      if (!isReread && template) {
-        next = { template };
+      if (known) {
+        next = { template: known };
         return;
       }
-      isReread = true;
       next = await load().then(
         (loaded) => ({ template: loaded }),
         (error: unknown) => ({ error }),
@@ -94,11 +96,13 @@ export function keepTemplate(target: Target, { inAgent }: { readonly inAgent: bo
         if (outcome.status === "rendered") {
           wanted = outcome.reads;
           template = used;
-        } else stale ||= used !== template;
+          waiting = undefined;
+        } else waiting = used === template ? undefined : used;
         return { outcome, bad: undefined };
       } catch (bad) {
         // It is read again at the next try: its author may be mending it.
         stale = true;
+        waiting = undefined;
         if (!isReread || !template) throw bad;
         return { outcome: renderWith(template, world), bad };
       }

@@ -95,7 +95,7 @@ export interface Target {
   readonly guard?: Partial<GuardSettings>;
   /** ms after which a check, reload or verification is ended together with its process group. */
   readonly commandTimeout: number;
-  /** ms. The first change after quiet is applied after `min`; a storm is bounded by `max`. */
+  /** ms. The first change after quiet is applied after `min`; a storm is bounded by `max`. A start waits for nothing. */
   readonly wait: { readonly min: number; readonly max: number };
   /** ms between two reloads. */
   readonly minInterval: number;

@@ -120,14 +120,11 @@ describe("a templater that cannot be started", () => {
     await after.stop();
   });
 
-  it("is told of where the registrator was in sync before, and goes on", async () => {
+  it("ends the registrator also where it would have waited for the first look", async () => {
     const memory = await openMemory();
-    const agent = await start({ ...memory, observe: blind });
-    const told = "the templater cannot be started: no templater here";
-    await waitFor("word of it", () => agent.notReady().join() === told, { within: 10_000 });
-    docker.containers.set("b", { name: "b", running: true, hostPort: 8081 });
-    docker.emit("start", "b");
-    await waitFor("the second container", () => registeredIn(memory) === 2, { within: 10_000 });
-    await agent.stop();
+    const told = start({ ...memory, notes: blind });
+    await expect(told).rejects.toThrow("no templater here");
+    await waitFor("no eye on Docker", () => docker.streams() === 0, { within: 10_000 });
+    expect(registeredIn(memory)).toBe(0);
   });
 });

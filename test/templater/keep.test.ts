@@ -184,6 +184,17 @@ it("renders what changes while a file is applied of which the proxy, which does 
   await waitFor("both", () => kept.live() === "80 81 ", soon);
 });
 
+it("applies what is there at the start at once, and a change after wait.min", async () => {
+  const began = performance.now();
+  const kept = await keep(ports, () => ({ wait: { min: 3_000, max: 3_000 } }));
+  await waitFor("the file", () => kept.live() === "", soon);
+  expect(performance.now() - began).toBeLessThan(2_900);
+  const changedAt = performance.now();
+  await kept.put(80);
+  await waitFor("the change", () => kept.live() === "80 ", { within: 30_000 });
+  expect(performance.now() - changedAt).toBeGreaterThan(2_900);
+});
+
 describe("minInterval", () => {
   const note = (dir: string) => join(dir, "reloads");
   const reload = (dir: string, code: number) =>

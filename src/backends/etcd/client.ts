@@ -6,6 +6,8 @@ import {
   EtcdInvalidAuthTokenError,
   EtcdLeaseInvalidError,
   EtcdPermissionDeniedError,
+  GRPCInvalidArgumentError,
+  GRPCResourceExhastedError,
   GRPCUnauthenticatedError,
   type ICompare,
   type IKeyValue,
@@ -456,10 +458,28 @@ function translate(
     );
   }
   if (denied) return as("BACKEND_DENIED");
-  if (/received message larger than max/i.test(message)) {
+  const [isTooLong, limit] = /received message larger than max \(\d+ vs\. (\d+)\)/i.exec(message) ?? [];
+  if (limit === String(answerLimit)) {
     return as("BACKEND_UNREACHABLE", tooLong(place ?? "what stands there", answerLimit));
   }
+  if (isTooLong || /request is too large/i.test(message)) {
+    return as(
+      "BACKEND_UNREACHABLE",
+      `${message}: shorten the labels, or have the server take more with --max-request-bytes`,
+    );
+  }
   return as("BACKEND_UNREACHABLE", `${message}${wayOut(message, trusted)}`);
+}
+
+/** Whether the server has looked at what a call asks for, and does not do that: of other things it might. */
+export function isRefused(error: unknown): boolean {
+  if (!(error instanceof PortolanError)) return false;
+  const { code, cause } = error;
+  return (
+    code === "BACKEND_DENIED" ||
+    cause instanceof GRPCInvalidArgumentError ||
+    cause instanceof GRPCResourceExhastedError
+  );
 }
 
 /** Whether a call was not sent at all. */

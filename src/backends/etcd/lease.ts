@@ -4,6 +4,7 @@ import { type Lease, type LeaseOptions, type Owner, ownerText } from "../backend
 import type { RecordLayout } from "../layouts/layout.ts";
 import { assertOurs, fateOf } from "../layouts/ownership.ts";
 import type { EtcdAnswer, EtcdClient, EtcdEntry } from "./client.ts";
+import { createJoinedTxns } from "./joined.ts";
 import { createEtcdNode, entriesOf } from "./node.ts";
 import { op, when } from "./txn.ts";
 
@@ -24,6 +25,7 @@ export function createEtcdLease(
   const mine = ownerText(owner);
   const { keyOf } = layout;
   const node = createEtcdNode(client, layout, owner, ttl, inherits);
+  const txns = createJoinedTxns(client, node.guard);
 
   /** Whether the owner in a text may be of our node: most are not, and of those no more is read. */
   const mayConcern = ({ text }: EtcdEntry) => text.includes(owner.node) || text.includes("\\");
@@ -65,7 +67,7 @@ export function createEtcdLease(
     const ordinary = node.kept ? create : op.txn([when.held(key, lease)], [action], [create]);
     let attempt = ordinary;
     for (;;) {
-      const answer = await client.txn(node.guard(lease), [attempt], [], signal);
+      const answer = await txns.run({ key, operation: attempt, lease }, signal);
       if (!answer.succeeded) {
         await node.assertHeld(lease, signal);
         continue;

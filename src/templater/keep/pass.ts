@@ -64,6 +64,9 @@ type Ended = Applied | { readonly is: "kept"; readonly reason: string | undefine
 
 const nothingAccepted = { get: () => undefined, destinations: () => [] };
 
+/** What is found at the start is whole, and no change after which more may come: it is not waited for more. */
+const atOnce = (turn: Turn): Turn => ({ ...turn, settled: async () => !turn.signal.aborted });
+
 /** Passes of which none has run. */
 export function createPass(options: PassOptions): Pass {
   const { targets, preview, pins, rendering, unit, applying, faults, quarantine, records } = options;
@@ -72,6 +75,8 @@ export function createPass(options: PassOptions): Pass {
   const atRuntime = targets.some(({ reload }) => reload.kind === "haproxy");
   /** The render that an install which was not finished may use again. */
   let again: Outcome | undefined;
+  /** Something was rendered that is to be applied. */
+  let hasBegun = false;
   /** The rollback that was last in force, by the change that it goes back before. */
   let isPinned: number | undefined;
 
@@ -96,7 +101,9 @@ export function createPass(options: PassOptions): Pass {
       for (const { target, text } of files) preview(target, text?.toString(), options.masked);
       return { is: "kept", reason: undefined };
     }
-    return applying.apply({ files, services, outcome }, turn);
+    const isFirst = !hasBegun;
+    hasBegun = true;
+    return applying.apply({ files, services, outcome }, isFirst ? atOnce(turn) : turn);
   };
 
   /** What is to be applied: of proxies that take some changes at once, a reload that comes too early is waited for. */
