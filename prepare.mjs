@@ -23,9 +23,14 @@ if (newest([join(root, "package-lock.json")]) > newest([installed])) {
   npm(["install", "--no-save"]);
 }
 
-const sources = ["src", "test/backends/contract", "package.json", "tsup.config.ts", "tsconfig.json"].map(
-  (name) => join(root, name),
-);
+const sources = [
+  "src",
+  "test/backends/contract",
+  "package.json",
+  "tsup.config.ts",
+  "tsup.etcd-protocol.ts",
+  "tsconfig.json",
+].map((name) => join(root, name));
 if (newest(sources) > newest([join(root, "dist", "cli.js")])) {
   console.error("prepare: npm run build");
   npm(["run", "--silent", "build"]);

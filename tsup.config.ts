@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { defineConfig, type Options } from "tsup";
+import { etcdProtocol } from "./tsup.etcd-protocol.ts";
 
 type Plugin = NonNullable<Options["esbuildPlugins"]>[number];
 
@@ -76,7 +77,10 @@ const withFiles: Plugin = {
   name: "with-files",
   setup({ initialOptions: { outdir = "dist" }, onEnd }) {
     const protocol = join(dirname(resolve("etcd3/package.json")), "proto");
-    onEnd(() => cpSync(protocol, join(outdir, "proto"), { recursive: true }));
+    onEnd(() => {
+      mkdirSync(join(outdir, "proto"), { recursive: true });
+      writeFileSync(join(outdir, "proto/rpc.proto"), etcdProtocol(protocol));
+    });
   },
 };
 

@@ -21,6 +21,8 @@ export interface HostLease {
   isHeld(): boolean;
   /** It has to be renewed before it is of use again. */
   lost(): void;
+  /** Resolves when what the next process is to know is kept. Never rejects. */
+  kept(): Promise<void>;
   /** Gives up all that is held. */
   release(signal: AbortSignal): Promise<void>;
 }
@@ -57,6 +59,7 @@ export function createHostLease(
   let last: Owned | undefined;
   /** What the memory holds; undefined before it was asked. */
   let remembered: { owner: string | undefined } | undefined;
+  let keeping: Promise<void> = Promise.resolve();
 
   /** The owner whose heir this one is. */
   const testatorOf = (owner: Owner): string | undefined => {
@@ -97,8 +100,10 @@ export function createHostLease(
       const { ttl: granted, fresh } = await now.lease.renew(signal);
       now.taken = true;
       if (remembered.owner !== now.owner) {
-        remembered = { owner: now.owner };
-        await memory?.write(now.owner);
+        const next = now.owner;
+        remembered = { owner: next };
+        // No record waits for what only the next process asks for.
+        keeping = keeping.then(() => memory?.write(next));
       }
       await giveUpFormer(signal);
       const isAnother = now !== last;
@@ -111,6 +116,7 @@ export function createHostLease(
     lost() {
       held = false;
     },
+    kept: () => keeping,
     async release(signal) {
       const each = [held ? now : undefined, former];
       held = false;

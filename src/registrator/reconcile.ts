@@ -375,7 +375,7 @@ export function reconcile(options: ReconcileOptions): Reconciler {
       cancelBeat();
       cancelResync();
       await Promise.all([beat.stop(), writes.stop()]);
-      await hands.idle();
+      await Promise.all([hands.idle(), lease.kept()]);
       cancelBeat();
       cancelResync();
       if (onExit === "keep") return;

@@ -89,7 +89,12 @@ export async function connectDocker(
   signal: AbortSignal,
 ): Promise<DockerClient> {
   const address = dockerAddress(url, env);
-  const version = await call(url, signal, (options) => ask<Version>(new Docker(address), "version", options));
+  const either = new Docker(address);
+  // What is asked of `/info` is the same in each version.
+  const [version, info] = await Promise.all([
+    call(url, signal, (options) => ask<Version>(either, "version", options)),
+    call(url, signal, (options) => ask<Info>(either, "info", options)),
+  ]);
   if (newer(version.MinAPIVersion ?? "0", newestApi)) {
     throw new PortolanError(
       "DOCKER_DENIED",
@@ -98,7 +103,6 @@ export async function connectDocker(
   }
   const apiVersion = newer(version.ApiVersion, newestApi) ? newestApi : version.ApiVersion;
   const docker = new Docker({ ...address, version: `v${apiVersion}` });
-  const info = await call(url, signal, (options) => ask<Info>(docker, "info", options));
   const { ID: engine, Name: hostname, SystemTime: time } = info;
   if (!engine || !hostname) {
     throw new PortolanError("DOCKER_UNREACHABLE", `Docker at ${url} does not tell its id (/info)`);
