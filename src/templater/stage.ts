@@ -24,11 +24,6 @@ const held = new Set<string>();
 interface Staging {
   /** The swap need not wait for a close, and nobody can run the file. */
   readonly leaveOpen?: boolean;
-  /**
-   * Finds out whether the live file is what it is taken for, while the staged one is opened: nothing is written before
-   * that is known, nor when it is not. Never rejects.
-   */
-  readonly isSure?: () => Promise<boolean>;
 }
 
 /**
@@ -39,7 +34,7 @@ export async function stage(
   bytes: Uint8Array,
   target: Target,
   live: Live,
-  { leaveOpen = false, isSure }: Staging = {},
+  { leaveOpen = false }: Staging = {},
 ): Promise<Staged> {
   const { destination } = target;
   const path = stagedPath(live.path);
@@ -64,14 +59,11 @@ export async function stage(
   };
   try {
     const create = () => openNew(path, mode);
-    const opening = create().catch(async (error) => {
+    file = await create().catch(async (error) => {
       if (!hasCode(error, "EEXIST")) throw error;
       await rm(path); // ours, and could not be removed when it should have been
       return create();
     });
-    const asking = isSure?.();
-    file = await opening;
-    if (asking && !(await asking)) throw new Error("the live file is not what it was taken for");
     const owner = await ownerOf(target, live.file?.owner);
     await file.fill(bytes, owner ? { mode, owner } : { mode });
     if (!leaveOpen) await close();
