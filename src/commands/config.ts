@@ -1,6 +1,6 @@
 import { configJsonSchema } from "../config/json-schema.ts";
-import { nearest } from "../config/nearest.ts";
 import { PortolanError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import type { Context } from "./context.ts";
 
 const words = ["show", "schema"];

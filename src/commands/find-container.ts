@@ -1,5 +1,5 @@
-import { nearest } from "../config/nearest.ts";
 import { PortolanError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import type { Known } from "../registrator/explain.ts";
 import { shown } from "../registrator/rules/shown.ts";
 

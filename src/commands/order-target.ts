@@ -1,6 +1,6 @@
-import { nearest } from "../config/nearest.ts";
 import { PortolanError } from "../errors.ts";
 import type { Instance } from "../instance.ts";
+import { close, nearest } from "../nearest.ts";
 import { type Override, type OverrideTarget, overrideName } from "../override.ts";
 
 /** What an order is about, and its records. */
@@ -27,8 +27,10 @@ export function byId(wanted: string, { records, all, isWhole }: Places): Ordered
   const ids = known.includes(wanted) ? [wanted] : known.filter((id) => id.startsWith(wanted));
   const [id] = ids;
   if (id === undefined) {
-    const close = nearest(wanted, known);
-    const hint = close === undefined ? "the backend holds none" : `the nearest id is ${close}`;
+    const meant = close(wanted, known);
+    const some =
+      meant === undefined ? "`portolan services` lists those that are there" : `the nearest id is ${meant}`;
+    const hint = known.length === 0 ? "the backend holds none" : some;
     throw new PortolanError("FAILED", `there is no instance ${wanted}; ${hint}`);
   }
   if (ids.length > 1) {
@@ -66,10 +68,10 @@ export async function ofNode(
   const target = { node };
   if (instances.length > 0 || all.has(overrideName(target)) || (await isAlive()))
     return { target, instances };
-  const close = nearest(
+  const meant = nearest(
     node,
     owned.map((one) => one.node),
   );
-  const hint = close === undefined ? "the backend holds no instance" : `the nearest node is ${close}`;
+  const hint = meant === undefined ? "the backend holds no instance" : `the nearest node is ${meant}`;
   throw new PortolanError("FAILED", `there is no node ${node}; ${hint}`);
 }

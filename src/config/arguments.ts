@@ -1,8 +1,8 @@
 import { PortolanError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import { isBackendUrl } from "./backend-choice.ts";
 import { type CommandName, commandNames, withCommandLine } from "./command-name.ts";
 import { adviceOnFork } from "./from-registrator.ts";
-import { nearest } from "./nearest.ts";
 import { longName, type OptionName, options, optionsOf } from "./options.ts";
 import { spellOut, takesNext } from "./spell-out.ts";
 

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { PortolanError } from "../errors.ts";
 import type { Role } from "../instance.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 /** How many ready instances there should be. */
 export interface Expectation {

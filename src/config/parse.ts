@@ -2,9 +2,9 @@ import { isIP } from "node:net";
 import { schemes } from "../backends/index.ts";
 import { parseBackendUrl } from "../backends/url.ts";
 import { PortolanError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import { unusable } from "../registrator/address/address.ts";
 import { adviceOnScheme, refuseGoTemplate } from "./from-registrator.ts";
-import { nearest } from "./nearest.ts";
 
 /** A container label that selects, and the value it must have. */
 export interface Selection {

@@ -47,7 +47,8 @@ async function reading(backend: Backend, { reads, stop }: Asking): Promise<Findi
     const { services } = await settle(observation, backend.title, answer, patience, stop);
     const ms = Math.round(monotonic() - began);
     const instances = [...services.values()].reduce((sum, all) => sum + all.length, 0);
-    return ok(aboutOf(backend), `answers after ${ms} ms: ${services.size} services, ${instances} instances`);
+    const held = `${counted(services.size, "service")}, ${counted(instances, "instance")}`;
+    return ok(aboutOf(backend), `answers after ${ms} ms: ${held}`);
   } catch (error) {
     const means = reads ? "templates keep the last good file, and get no new one" : "nothing is registered";
     return troubleOf(aboutOf(backend), "wrong", error, means, "start it, or correct its URL");
@@ -73,3 +74,5 @@ async function writing(backend: Backend, { node, ttl, stop }: Asking): Promise<F
     await lease.release(deadline(patience)).catch(() => {});
   }
 }
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;

@@ -1,6 +1,6 @@
 import { blocks } from "./blocks.ts";
+import { didYouMean } from "./did-you-mean.ts";
 import type { Helper } from "./helper.ts";
-import { didYouMean } from "./nearest.ts";
 
 type Node = hbs.AST.Node;
 /** What a mustache, a block and a nested call have in common. */

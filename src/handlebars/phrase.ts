@@ -3,8 +3,8 @@ import { PortolanError } from "../errors.ts";
 import { type Block, type Body, blocks } from "./blocks.ts";
 import { type Budget, charge, createBudget, weight } from "./budget.ts";
 import { check, placeOf } from "./check.ts";
+import { didYouMean } from "./did-you-mean.ts";
 import { type Helper, kindOf, quotedTextOf } from "./helper.ts";
-import { didYouMean } from "./nearest.ts";
 import { parseTemplate } from "./parse.ts";
 import { pureHelpers } from "./pure.ts";
 

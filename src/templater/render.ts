@@ -3,7 +3,7 @@ import Handlebars from "handlebars";
 import { PortolanError } from "../errors.ts";
 import { createBudget, longestOutput, stepsFor, tooLong } from "../handlebars/budget.ts";
 import { check, placeOf } from "../handlebars/check.ts";
-import { didYouMean } from "../handlebars/nearest.ts";
+import { didYouMean } from "../handlebars/did-you-mean.ts";
 import { parseTemplate } from "../handlebars/parse.ts";
 import { compare } from "../instance.ts";
 import type { ContainerQuery } from "./containers.ts";

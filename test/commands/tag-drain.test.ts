@@ -152,6 +152,10 @@ describe("tag, drain and undrain", () => {
     const unknown = await run("drain", "host1:wob-1:80", url);
     expect(unknown.code).toBe(1);
     expect(unknown.stderr).toContain("the nearest id is host1:web-1:80");
+    const far = await run("drain", "nowhere", url);
+    expect(far.stderr).toContain(
+      "there is no instance nowhere; `portolan services` lists those that are there",
+    );
     const several = await run("drain", "host1:web", url);
     expect(several.stderr).toContain("begins several ids: host1:web-1:80, host1:web-2:80");
     expect((await run("tag", "host1:db-1:80", url)).code).toBe(78);

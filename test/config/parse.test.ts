@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { parseDuration, parseNoneOrFrom } from "../../src/config/duration.ts";
 import { parseAttempts, parseInterval } from "../../src/config/from-registrator.ts";
 import { parseListenAddress } from "../../src/config/listen-address.ts";
-import { nearest } from "../../src/config/nearest.ts";
 import {
   parseBackend,
   parseDockerUrl,
@@ -14,6 +13,7 @@ import {
 } from "../../src/config/parse.ts";
 import { parseTemplateFlag } from "../../src/config/template-entry.ts";
 import { parseWait } from "../../src/config/wait-window.ts";
+import { nearest } from "../../src/nearest.ts";
 
 const seconds = (text: string) => parseDuration(text, "seconds");
 const plain = (text: string) => parseDuration(text);

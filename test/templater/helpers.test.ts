@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { nearest } from "../../src/handlebars/nearest.ts";
 import type { Instance } from "../../src/instance.ts";
+import { close } from "../../src/nearest.ts";
 import type { Format } from "../../src/templater/escape/format.ts";
 import { helpers } from "../../src/templater/helpers/index.ts";
 import { compileTemplate, renderTemplate } from "../../src/templater/render.ts";
@@ -367,13 +367,13 @@ describe("bounds", () => {
   );
 });
 
-describe("nearest", () => {
+describe("the name that was probably meant", () => {
   it.each([
     ["toUper", "toUpper"],
     ["servcies", "services"],
     ["JOIN", "join"],
     ["frobnicate", undefined],
   ])("%s: %s", (name, meant) => {
-    expect(nearest(name, helpers.keys())).toBe(meant);
+    expect(close(name, helpers.keys())).toBe(meant);
   });
 });

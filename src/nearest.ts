@@ -1,7 +1,16 @@
 /** The candidate that takes the fewest edits to reach from `word`; undefined when there are none. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  return within(Number.POSITIVE_INFINITY, word, candidates);
+}
+
+/** The candidate that was probably meant; undefined when none is close. */
+export function close(word: string, candidates: Iterable<string>): string | undefined {
+  return within(Math.max(1, Math.floor(word.length / 3)), word, candidates);
+}
+
+function within(most: number, word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Number.POSITIVE_INFINITY;
+  let least = most + 1;
   for (const candidate of candidates) {
     const distance = edits(word.toLowerCase(), candidate.toLowerCase());
     if (distance < least) {
