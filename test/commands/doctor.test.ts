@@ -87,7 +87,10 @@ describe("portolan doctor", () => {
     ]);
     for (const store of stores) {
       expect(found.of(`backend ${store}`)).toMatchObject([
-        { level: "ok", found: expect.stringMatching(/^answers after \d+ ms: \d+ services?, \d+ instances?$/) },
+        {
+          level: "ok",
+          found: expect.stringMatching(/^answers after \d+ ms: \d+ services?, \d+ instances?$/),
+        },
         { level: "ok", found: expect.stringMatching(/^can be written: .* outlives \d+ s/) },
         { level: "ok", found: expect.stringMatching(/^reloads can take turns as edge: a lock takes \d+ ms/) },
       ]);
