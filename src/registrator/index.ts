@@ -95,11 +95,7 @@ export function startRegistrator(options: RegistratorOptions): Registrator {
       backend,
       wish: wishes.current,
       recall: wishes.recall,
-      // Where nothing outlives this process, no other one asks who held it.
-      ...(options.state &&
-        backend.capabilities.expiry !== "none" && {
-          memory: ownerMemory(options.state, backend.title, log),
-        }),
+      ...(options.state && { memory: ownerMemory(options.state, backend.title, log) }),
       lease: {
         ...(settings.adopt && { adopt: wishes.isUpstream }),
         allowCheckScripts: settings.allowCheckScripts,

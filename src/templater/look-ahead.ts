@@ -16,8 +16,8 @@ const begun = new Map<string, Ahead>();
 
 /**
  * Looks at a file that is about to be installed alone, and stages its text, while other things are seen to. Only where
- * this process has left other bytes. Whether they still stand there is looked at meanwhile: what was staged is gone where
- * they do not, because a link on the way may lead elsewhere by now.
+ * this process has left other bytes. The staged file is opened before it is known that they still stand there, and
+ * nothing is written into it before: a link on the way may lead elsewhere by now.
  */
 export function lookAhead({ text, target }: File): void {
   const { destination, roots, check } = target;
@@ -25,11 +25,17 @@ export function lookAhead({ text, target }: File): void {
   const bytes = Buffer.from(text);
   const live = leftOf(destination, bytes);
   if (live === undefined) return;
-  const staging = stage(bytes, target, live, { leaveOpen: true });
+  let asked: Promise<boolean> | undefined;
+  const isSure = () => {
+    asked ??= stands(live);
+    return asked;
+  };
+  const staging = stage(bytes, target, live, { leaveOpen: true, isSure });
   staging.catch(() => {});
   const find = async (): Promise<Part | undefined> => {
-    if (await stands(live)) return { target, bytes, hash: sha256(bytes), live, isLive: false, staging };
-    await (await staging.catch(() => undefined))?.remove();
+    if (await isSure()) return { target, bytes, hash: sha256(bytes), live, isLive: false, staging };
+    // What was opened is gone then.
+    await staging.catch(() => {});
     return undefined;
   };
   begun.set(destination, { text, part: find(), staging });
@@ -48,7 +54,6 @@ export async function lookNow(file: File): Promise<Part> {
 export async function endLook(destination: string): Promise<void> {
   const ahead = begun.get(destination);
   begun.delete(destination);
-  // What is removed for another reason is gone before the next file is staged there.
-  await ahead?.part;
-  await (await ahead?.staging.catch(() => undefined))?.remove();
+  const staged = await ahead?.staging.catch(() => undefined);
+  await staged?.remove();
 }

@@ -24,6 +24,11 @@ const held = new Set<string>();
 interface Staging {
   /** The swap need not wait for a close, and nobody can run the file. */
   readonly leaveOpen?: boolean;
+  /**
+   * Finds out whether the live file is what it is taken for, while the staged one is opened: nothing is written before
+   * that is known, nor when it is not. Never rejects.
+   */
+  readonly isSure?: () => Promise<boolean>;
 }
 
 /**
@@ -34,7 +39,7 @@ export async function stage(
   bytes: Uint8Array,
   target: Target,
   live: Live,
-  { leaveOpen = false }: Staging = {},
+  { leaveOpen = false, isSure }: Staging = {},
 ): Promise<Staged> {
   const { destination } = target;
   const path = stagedPath(live.path);
@@ -59,11 +64,14 @@ export async function stage(
   };
   try {
     const create = () => openNew(path, mode);
+    // Asked first, and so known by the time that the file is open.
+    const asking = isSure?.();
     file = await create().catch(async (error) => {
       if (!hasCode(error, "EEXIST")) throw error;
       await rm(path); // ours, and could not be removed when it should have been
       return create();
     });
+    if (asking && !(await asking)) throw new Error("the live file is not what it was taken for");
     const owner = await ownerOf(target, live.file?.owner);
     await file.fill(bytes, owner ? { mode, owner } : { mode });
     if (!leaveOpen) await close();

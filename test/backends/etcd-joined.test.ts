@@ -4,6 +4,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { openBackend } from "../../src/backends/index.ts";
 import type { Instance } from "../../src/instance.ts";
 import { type Etcd, startEtcd } from "../servers/etcd.ts";
+import { waitFor } from "../servers/wait.ts";
 import { signal } from "./backend-stage.ts";
 import { someInstance, someOwner } from "./contract/suite.ts";
 
@@ -37,12 +38,12 @@ async function createLease() {
   return { owner, lease, some, written };
 }
 
-it("writes in one transaction what is asked for at the same time, and no more than 16 records", async () => {
+it("writes in one transaction what is asked for at the same time, and no more than 8 records", async () => {
   const { lease, some, written } = await createLease();
   await Promise.all(some(20).map((instance) => lease.register(instance, signal)));
   const created = await written();
   expect(created).toHaveLength(20);
-  expect(new Set(created.map(({ revision }) => revision)).size).toBe(2);
+  expect(new Set(created.map(({ revision }) => revision)).size).toBe(3);
   const [first, ...others] = some(20, { port: 4711 });
   const changes = [
     ...others.map((instance) => lease.register(instance, signal)),
@@ -51,7 +52,7 @@ it("writes in one transaction what is asked for at the same time, and no more th
   await Promise.all(changes);
   const changed = await written();
   expect(changed).toHaveLength(19);
-  expect(new Set(changed.map(({ revision }) => revision)).size).toBe(2);
+  expect(new Set(changed.map(({ revision }) => revision)).size).toBe(3);
   expect(await lease.owned(signal)).toEqual(expect.arrayContaining(others));
 });
 
@@ -98,4 +99,15 @@ it("writes nothing of several once another run has taken the node", async () => 
   const outcomes = await Promise.allSettled(some(3).map((one) => lease.register(one, signal)));
   for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: "LEASE_LOST" } });
   expect(await written()).toEqual([]);
+});
+
+it("names what is too long to be read", async () => {
+  const value = "x".repeat(1_400_000);
+  const keys = Array.from({ length: 49 }, (_, at) => `/joined/services/long/${at}`);
+  for (const key of keys) await bare.put(key).value(value);
+  const observation = backend.observe({ services: new Set(["long"]) });
+  await waitFor("the problem", () => observation.current().problem !== undefined, { within: 20_000 });
+  expect(observation.current().problem?.error.message).toContain("longer than 64 MB");
+  await observation.close();
+  await bare.delete().prefix("/joined/services/long/");
 });

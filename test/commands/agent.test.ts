@@ -9,7 +9,7 @@ import type { Context } from "../../src/commands/context.ts";
 import { parseArguments } from "../../src/config/arguments.ts";
 import { readSettings } from "../../src/config/settings.ts";
 import { unmeasured } from "../../src/meter.ts";
-import { openStateDir } from "../../src/state-dir.ts";
+import { openStateDir, type StateDir } from "../../src/state-dir.ts";
 import { type ScriptedDocker, startScriptedDocker } from "../registrator/scripted-docker.ts";
 import { waitFor } from "../servers/wait.ts";
 import { runHere, startHere } from "./run-here.ts";
@@ -77,26 +77,43 @@ it("--on-exit drain: the templater of the same process writes the drain, and not
   expect(live()).toBe("10.0.0.5:8080 draining\n");
 });
 
+/** An agent over this backend, in a state folder of its own where none is given. */
+async function start(
+  backend: Backend,
+  more: readonly string[] = [],
+  { state, restarting = () => false }: { state?: StateDir; restarting?: () => boolean } = {},
+) {
+  const given = { ...(await parseArguments(args(...more))), command: "agent" } as const;
+  const settings = await readSettings(given, {}, dir);
+  const folder = state ?? (await openStateDir(mkdtempSync(join(dir, "state-"))));
+  onTestFinished(folder.close);
+  const never = new AbortController().signal;
+  const context: Context = {
+    ...{ command: "agent", settings, reread: async () => settings, env: {}, cwd: dir, version: "1" },
+    ...{ print() {}, say() {}, linger() {}, started() {}, onReload() {}, stop: never, hurry: never },
+    ...{ terminal: false, log: { debug() {}, info() {}, warn() {}, error() {} } },
+  };
+  const parts = { settings, backends: [backend], state: folder, meter: unmeasured, restarting };
+  return startAgent(parts, context);
+}
+
+it("started again over its own memory for another Docker takes over what is registered", async () => {
+  const memory = await openMemory();
+  const state = await openStateDir(join(dir, "state"));
+  const before = await start(memory, [], { state, restarting: () => true });
+  await before.synced(AbortSignal.timeout(10_000));
+  await before.stop();
+  docker.script.engine = "ANOTHER";
+  const after = await start(memory, [], { state });
+  await after.synced(AbortSignal.timeout(10_000));
+  expect(live()).toBe("10.0.0.5:8080 ready\n");
+  await after.stop();
+});
+
 describe("a templater that cannot be started", () => {
   const blind = () => {
     throw new Error("no templater here");
   };
-  /** An agent over this backend, in a state folder of its own. */
-  const start = async (backend: Backend, ...more: string[]) => {
-    const given = { ...(await parseArguments(args(...more))), command: "agent" } as const;
-    const settings = await readSettings(given, {}, dir);
-    const state = await openStateDir(mkdtempSync(join(dir, "state-")));
-    onTestFinished(state.close);
-    const never = new AbortController().signal;
-    const context: Context = {
-      ...{ command: "agent", settings, reread: async () => settings, env: {}, cwd: dir, version: "1" },
-      ...{ print() {}, say() {}, linger() {}, started() {}, onReload() {}, stop: never, hurry: never },
-      ...{ terminal: false, log: { debug() {}, info() {}, warn() {}, error() {} } },
-    };
-    const parts = { settings, backends: [backend], state, meter: unmeasured, restarting: () => false };
-    return startAgent(parts, context);
-  };
-
   const registeredIn = (backend: Backend) => {
     const now = backend.observe({ services: new Set(["web"]) }).current();
     return now.known ? now.value.services.get("web")?.length : undefined;
@@ -105,13 +122,13 @@ describe("a templater that cannot be started", () => {
   it("ends the registrator that was started before it, which takes nothing away", async () => {
     const memory = await openMemory();
     const expiring = { ...memory, capabilities: { ...memory.capabilities, expiry: "lease" as const } };
-    const before = await start(expiring, "--on-exit", "keep");
+    const before = await start(expiring, ["--on-exit", "keep"]);
     await before.synced(AbortSignal.timeout(10_000));
     expect(registeredIn(memory)).toBe(1);
     await before.stop();
     await waitFor("no eye on Docker", () => docker.streams() === 0, { within: 10_000 });
 
-    await expect(start({ ...expiring, observe: blind }, "--on-exit", "deregister")).rejects.toThrow(
+    await expect(start({ ...expiring, observe: blind }, ["--on-exit", "deregister"])).rejects.toThrow(
       "no templater here",
     );
     const after = await start(await openMemory());

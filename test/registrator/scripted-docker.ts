@@ -29,6 +29,7 @@ export async function startScriptedDocker() {
   const streams = new Set<ServerResponse>();
   const log: { line: string; time: number }[] = [];
   const script = {
+    engine: "T5AP:HDRY",
     hostname: "host1",
     /** Called before an answer is computed. */
     before: async (_path: string): Promise<void> => {},
@@ -73,7 +74,7 @@ export async function startScriptedDocker() {
     if (at === "/version") return { status: 200, body: { ApiVersion: "1.41", MinAPIVersion: "1.12" } };
     if (at === "/info") {
       const time = new Date(now() * 1000).toISOString();
-      return { status: 200, body: { ID: "T5AP:HDRY", Name: script.hostname, SystemTime: time } };
+      return { status: 200, body: { ID: script.engine, Name: script.hostname, SystemTime: time } };
     }
     if (at === "/containers/json") {
       const running = [...containers].filter(([, { running }]) => running);

@@ -195,6 +195,19 @@ it("applies what is there at the start at once, and a change after wait.min", as
   expect(performance.now() - changedAt).toBeGreaterThan(2_900);
 });
 
+it("waits wait.min for what comes after a start that had too little", async () => {
+  const seen = new Set<string>();
+  const kept = await keep(ports, () => ({ wait: { min: 500, max: 3_000 }, guard: { min: { web: 1 } } }));
+  await waitFor("the reason", () => kept.daemon.notReady().join().includes("at least 1"), soon);
+  const looking = setInterval(() => seen.add(kept.live() ?? ""), 1);
+  onTestFinished(() => clearInterval(looking));
+  await kept.put(80);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await kept.put(81);
+  await waitFor("both", () => kept.live() === "80 81 ", { within: 30_000 });
+  expect([...seen]).not.toContain("80 ");
+});
+
 describe("minInterval", () => {
   const note = (dir: string) => join(dir, "reloads");
   const reload = (dir: string, code: number) =>

@@ -54,7 +54,7 @@ it("leaves nothing behind when nothing, or another text, is installed", async ()
   expect([live(), names()]).toEqual(["other", ["proxy.cfg"]]);
 });
 
-it("T10: leaves nothing in a folder that has come in the place of the one it knew", async () => {
+it("T10: writes nothing into a folder that has come in the place of the one it knew", async () => {
   const { dir, folder, target, put, names } = await installed();
   const [away, elsewhere] = [join(dir, "away"), join(dir, "elsewhere")];
   renameSync(folder, away);

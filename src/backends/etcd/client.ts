@@ -458,7 +458,7 @@ function translate(
     );
   }
   if (denied) return as("BACKEND_DENIED");
-  const [isTooLong, limit] = /received message larger than max \(\d+ vs\. (\d+)\)/i.exec(message) ?? [];
+  const [isTooLong, limit] = /received message larger than max \(\d+ vs\.? (\d+)\)/i.exec(message) ?? [];
   if (limit === String(answerLimit)) {
     return as("BACKEND_UNREACHABLE", tooLong(place ?? "what stands there", answerLimit));
   }

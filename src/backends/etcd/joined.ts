@@ -29,8 +29,11 @@ interface Batch {
   readonly members: Map<string, Waiting>;
 }
 
-/** As many as a registrator writes at once; the server takes 128 operations, and may be set to take fewer. */
-const most = 16;
+/**
+ * Less than a registrator writes at once: where one of several servers hangs, no more hang with it. The server takes 128
+ * operations, and may be set to take fewer.
+ */
+const most = 8;
 
 /** Nothing is sent before what is at hand has been asked for. */
 export function createJoinedTxns(

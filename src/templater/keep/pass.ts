@@ -75,7 +75,7 @@ export function createPass(options: PassOptions): Pass {
   const atRuntime = targets.some(({ reload }) => reload.kind === "haproxy");
   /** The render that an install which was not finished may use again. */
   let again: Outcome | undefined;
-  /** Something was rendered that is to be applied. */
+  /** All that a render needs was known once. */
   let hasBegun = false;
   /** The rollback that was last in force, by the change that it goes back before. */
   let isPinned: number | undefined;
@@ -92,6 +92,8 @@ export function createPass(options: PassOptions): Pass {
     const files = await plan(outcome);
     if (files === undefined || outcome.unmet.length > 0) await applying.payDebt(turn);
     if (files === undefined) return { is: "kept", reason: undefined };
+    const isFirst = !hasBegun;
+    hasBegun = true;
     for (const one of outcome.made) options.refusedValues.see(one.target, one.outcome);
     const services = changedServices(rendering.reads(), applying.applied(), outcome.snapshot);
     verdicts.changing(services);
@@ -101,8 +103,6 @@ export function createPass(options: PassOptions): Pass {
       for (const { target, text } of files) preview(target, text?.toString(), options.masked);
       return { is: "kept", reason: undefined };
     }
-    const isFirst = !hasBegun;
-    hasBegun = true;
     return applying.apply({ files, services, outcome }, isFirst ? atOnce(turn) : turn);
   };
 
