@@ -8,6 +8,7 @@ import { buildProgram } from "./build-program.ts";
 import { type Containers, startContainers } from "./containers.ts";
 import { startCrowd } from "./crowd.ts";
 import { benchIdle, idleContainers } from "./idle.ts";
+import { benchImage } from "./image.ts";
 import { type BenchOptions, readOptions, type Subject } from "./options.ts";
 import type { Programs } from "./programs.ts";
 import { benchRegistrator } from "./registrator.ts";
@@ -119,6 +120,12 @@ async function registrators({ registrators }: BenchOptions, notes: Notes): Promi
   }
 }
 
+async function image(notes: Notes): Promise<void> {
+  await cleanLeftovers();
+  await ensureInstalled(["docker", "busybox"]);
+  await noting(notes, "image", benchImage);
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const notes: Notes = { results: [], loads: { start: load() } };
@@ -126,6 +133,7 @@ async function main(): Promise<number> {
   if (options.only.length > 0) await benchServers(options, notes);
   if (options.registrators.stores.length > 0) await registrators(options, notes);
   if (options.idle.length > 0) await idle(options, notes);
+  if (options.image) await image(notes);
   const { results, loads } = notes;
   const order = [...new Set(results.map(({ what }) => what))];
   const sorted = order.flatMap((what) => results.filter((result) => result.what === what));

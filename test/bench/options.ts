@@ -9,10 +9,10 @@ export type Subject = (typeof subjects)[number];
 
 /**
  * What `--only` takes: the subjects, `render`, which needs no server, `registrators`, which are many on each store
- * that is named with them, or on both where none is, and `idle`, which is a host with each subject that is named with
- * it, or with all where none is.
+ * that is named with them, or on both where none is, `idle`, which is a host with each subject that is named with
+ * it, or with all where none is, and `image`.
  */
-const parts = [...subjects, "render", "registrators", "idle"] as const;
+const parts = [...subjects, "render", "registrators", "idle", "image"] as const;
 
 /** What a run of the bench is told. */
 export interface BenchOptions {
@@ -29,6 +29,8 @@ export interface BenchOptions {
   readonly registrators: { readonly count: number; readonly stores: readonly BusyStore[] };
   /** With what a host that does nothing is measured; none leaves it out. */
   readonly idle: readonly Subject[];
+  /** Whether the image is built and weighed: `image` among what is benched. */
+  readonly image: boolean;
   /** Where the results go as JSON, besides the table. */
   readonly json: string | undefined;
   /** The built product. */
@@ -70,6 +72,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     render: chosen.includes("render"),
     registrators: { count, stores: count > 0 && chosen.includes("registrators") ? busy : [] },
     idle: chosen.includes("idle") ? (only.length > 0 ? only : subjects) : [],
+    image: chosen.includes("image"),
     json: values.json,
     cli: resolve(values.cli),
   };
